@@ -3,6 +3,7 @@
 PlatformError
 ├── SettingsError                    a setting that cannot work
 ├── DefinitionError                  a defs.yaml, a contract or a feature function that cannot work as written
+├── UpstreamUnavailableError         a source outside the platform that could not be fetched
 ├── LandingError                     a landing object that cannot be ingested
 │   ├── LandingObjectMissingError
 │   ├── LandingObjectEmptyError
@@ -56,6 +57,10 @@ class SettingsError(PlatformError):
 
 class DefinitionError(PlatformError):
     """A defs.yaml, a contract or a feature function that cannot work as written."""
+
+
+class UpstreamUnavailableError(PlatformError):
+    """A source outside the platform that could not be fetched."""
 
 
 class LandingError(PlatformError):

@@ -1,0 +1,63 @@
+# The platform in a few words: `make setup`, `make demo`, `make dev`. Needs Python 3.11, make and a C compiler.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+HOME_DIR := $(or $(ML_PLATFORM_HOME),.ml_platform)
+UV_VERSION := 0.13.9
+CHECKED := ml_platform ml_platform_tests benchmarks
+
+.PHONY: help setup demo summary dev test check bench clean
+
+help: ## What can be done here
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## Make the virtual environment, once
+
+demo: $(READY) ## A year of real flights, from landing to predictions, with a summary
+	@$(BIN)/ml-platform demo
+
+summary: $(READY) ## What the last demo left
+	@$(BIN)/ml-platform summary
+
+dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
+	@exec $(BIN)/dagster dev -w workspace.yaml
+
+test: $(READY) ## All tests
+	@$(BIN)/pytest -q
+
+check: $(READY) ## Lint, format, types, architecture and definitions
+	@echo "ruff"      && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@echo "mypy"      && $(BIN)/mypy --no-error-summary
+	@echo "imports"   && $(BIN)/lint-imports --no-logo
+	@echo "definitions" && $(BIN)/dagster definitions validate -w workspace.yaml
+	@echo "dg"        && $(BIN)/dg check defs
+
+bench: $(READY) ## The platform measured against a plain script
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove all local state: tables, runs, models (keeps the virtual environment)
+	rm -rf -- "$(HOME_DIR)"
+
+# Debian's python3 may be another version, so the name that says 3.11 comes first.
+$(READY): pyproject.toml constraints.txt
+	@python=""; \
+	for candidate in python3.11 python3 python; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo "Python 3.11 is needed, and neither python3.11 nor python3 is it. Install it, or put it on PATH." >&2; exit 1; fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "Making $(VENV) with $$($$python --version)"; $$python -m venv $(VENV); \
+	fi
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) 2>/dev/null; then \
+	  echo "Installing with uv"; $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+	  echo "Installing with pip, which takes some minutes: uv cannot be had"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@

@@ -1,0 +1,80 @@
+"""Milliseconds of event cost per partition and asset: Dagster's own SQLite storage, and the platform's, in one run.
+
+A trivial asset over 365 daily partitions is materialized in one run, once with the framework's events alone and once with a
+second materialization event per partition. Run with `python benchmarks/events.py`.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from ml_platform.execution.events import log_materializations
+
+BY_DAY = dg.DailyPartitionsDefinition("2013-01-01", end_date="2014-01-01")
+STORAGE = {"module": "ml_platform.execution.local_storage", "class": "LocalStorage"}
+INSTANCE = {"module": "ml_platform.execution.instance", "class": "PlatformInstance"}
+
+
+class Nowhere(dg.IOManager):
+    """Keeps nothing, so that only events cost anything."""
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Drop the output."""
+
+    def load_input(self, context: dg.InputContext) -> None:
+        """Give nothing."""
+
+
+def over_the_year(function: Callable[..., object]) -> dg.AssetsDefinition:
+    """An asset of 365 partitions in a single run."""
+    single_run = dg.BackfillPolicy.single_run()
+    return dg.asset(partitions_def=BY_DAY, backfill_policy=single_run, io_manager_def=Nowhere())(function)
+
+
+@over_the_year
+def once() -> None:
+    """One event per partition."""
+
+
+@over_the_year
+def twice(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+    """Two events per partition; the second has the data version."""
+    yield dg.Output(None)
+    keys = context.partition_keys
+    log_materializations(context, [dg.AssetMaterialization(context.asset_key, partition=key) for key in keys])
+
+
+def seconds_to_materialize(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> float:
+    """Wall seconds of one run of `asset` over the year, planned events included."""
+    tags = {ASSET_PARTITION_RANGE_START_TAG: "2013-01-01", ASSET_PARTITION_RANGE_END_TAG: "2013-12-31"}
+    started = time.perf_counter()
+    assert dg.materialize([asset], instance=instance, tags=tags).success
+    return time.perf_counter() - started
+
+
+def instance_in(folder: Path, *, tuned: bool) -> dg.DagsterInstance:
+    """A persistent instance in `folder`, on Dagster's storage or on the platform's."""
+    overrides: dict[str, object] = {"telemetry": {"enabled": False}}
+    if tuned:
+        storage = {"custom": {**STORAGE, "config": {"base_dir": str(folder)}}}
+        overrides |= {"storage": storage, "instance_class": INSTANCE}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides))
+
+
+def main() -> None:
+    """Print one line per storage."""
+    days = len(BY_DAY.get_partition_keys())
+    for name, tuned in (("stock SQLite", False), ("platform", True)):
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, instance_in(Path(folder), tuned=tuned) as instance:
+            seconds_to_materialize(once, instance)  # creates tables and imports what is lazy
+            cost = {asset.key.to_user_string(): seconds_to_materialize(asset, instance) for asset in (once, twice)}
+        print(name, *(f"{asset}: {1000 * s / days:.1f} ms per partition and asset" for asset, s in cost.items()), sep="  ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""One code location, assembled from the folders of all use cases."""
+
+import importlib
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+
+from ml_platform.components.use_case import FILE_NAME
+from ml_platform.errors import DefinitionError
+from ml_platform.settings import PROJECT_ROOT
+
+Location = Literal["data", "training", "serving"]
+COMPONENT_MODULES = tuple(f"ml_platform.{location}.component" for location in ("data", "training", "serving"))
+
+
+def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definitions:
+    """The assets, checks and jobs that each use case's `<location>/defs.yaml` declares, merged.
+
+    Raises:
+        DefinitionError: no use case has a folder for the location.
+    """
+    for module in COMPONENT_MODULES:
+        importlib.import_module(module)  # the tree validates every defs.yaml, also those of the sibling locations
+    tree = dg.ComponentTree.for_project(root)
+    folders = sorted(path.parent for path in tree.defs_module_path.glob(f"*/{FILE_NAME}") if (path.parent / location).is_dir())
+    if not folders:
+        raise DefinitionError(
+            f"No use case has a folder '{location}'.", remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml."
+        )
+    return dg.Definitions.merge(*(tree.build_defs(f"{folder.name}/{location}") for folder in folders))

@@ -1,0 +1,116 @@
+"""The use case that a component belongs to: its calendar and owner, read from `use_case.yaml` beside its folders."""
+
+import datetime as dt
+import importlib
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ml_platform.errors import DefinitionError
+
+USE_CASES_PACKAGE = "ml_platform.use_cases"
+FILE_NAME = "use_case.yaml"
+
+
+class UseCase(BaseModel):
+    """One use case: what all of its three pipelines agree on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="Name of the folder; the first part of every asset key.", pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = Field(description="The question that the use case answers, in one sentence.")
+    owners: list[str] = Field(description="Who is asked and alerted: e-mail addresses, or `team:<name>`.")
+    timezone: str = Field(description="IANA time zone in which a day and a month begin.")
+    first_day: dt.date = Field(description="First day that the landing zone has.")
+    last_day: dt.date | None = Field(None, description="Last day of a closed data set; open-ended when absent.")
+    first_as_of_month: dt.date = Field(description="First day of the first month for which a model is trained.")
+
+    @property
+    def by_day(self) -> dg.DailyPartitionsDefinition:
+        """One partition for each local day of the data."""
+        end = self.last_day + dt.timedelta(days=1) if self.last_day else None
+        return dg.DailyPartitionsDefinition(
+            start_date=self.first_day.isoformat(),
+            end_date=end.isoformat() if end else None,
+            timezone=self.timezone,
+        )
+
+    @property
+    def by_as_of_month(self) -> dg.MonthlyPartitionsDefinition:
+        """One partition for each month that a model is trained for; the key is the month's first day."""
+        end = _month_after(self.last_day) if self.last_day else None
+        return dg.MonthlyPartitionsDefinition(
+            start_date=self.first_as_of_month.isoformat(),
+            end_date=end.isoformat() if end else None,
+            timezone=self.timezone,
+        )
+
+    def key(self, table: str) -> dg.AssetKey:
+        """Asset key of one of the use case's tables, which is also its path on storage."""
+        return dg.AssetKey([self.name, table])
+
+    def as_of_instant(self, partition_key: str) -> dt.datetime:
+        """UTC instant at which the as-of month `partition_key` ("2013-10-01") begins in the use case's time zone."""
+        month = dt.date.fromisoformat(partition_key)
+        local = dt.datetime.combine(month, dt.time(), ZoneInfo(self.timezone))
+        return local.astimezone(dt.UTC)
+
+    def resolve(self, reference: str) -> Any:
+        """The object that `module:name` in a defs.yaml means; modules are those of the use case's own folder.
+
+        Raises:
+            DefinitionError: no such module, or nothing of that name in it.
+        """
+        module_name, separator, attribute = reference.partition(":")
+        if not separator:
+            raise DefinitionError(
+                f"'{reference}' in use case '{self.name}' does not name a function or a contract.",
+                expected="module:name, as in features:delay_features",
+                got=f"'{reference}'",
+            )
+        full_name = f"{USE_CASES_PACKAGE}.{self.name}.{module_name}"
+        try:
+            module = importlib.import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name != full_name:
+                raise
+            raise DefinitionError(
+                f"'{reference}' in use case '{self.name}': there is no module {module_name}.py in its folder.",
+                remedy=f"Create use_cases/{self.name}/{module_name}.py, or correct the name in defs.yaml.",
+            ) from error
+        if not hasattr(module, attribute):
+            public = sorted(name for name in vars(module) if not name.startswith("_"))
+            raise DefinitionError(
+                f"'{reference}' in use case '{self.name}': {module_name}.py has nothing of that name.",
+                expected=f"one of {', '.join(public)}",
+                got=f"'{attribute}'",
+            )
+        return getattr(module, attribute)
+
+
+def load_use_case(folder: Path) -> UseCase:
+    """The use case whose `use_case.yaml` stands in `folder` or the nearest folder above it.
+
+    Raises:
+        DefinitionError: no such file, or one with a field that is missing, unknown or wrong.
+    """
+    for candidate in (folder, *folder.parents):
+        path = candidate / FILE_NAME
+        if path.is_file():
+            break
+    else:
+        raise DefinitionError(f"No {FILE_NAME} in {folder.name} or above it.", remedy="Copy the one of use_cases/flights.")
+    try:
+        return UseCase.model_validate(yaml.safe_load(path.read_text()))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        fields = ", ".join(UseCase.model_fields)
+        raise DefinitionError(f"use_cases/{path.parent.name}/{FILE_NAME}: {problems}.", remedy=f"Its fields are {fields}.") from error
+
+
+def _month_after(day: dt.date) -> dt.date:
+    return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)

@@ -1,0 +1,95 @@
+"""The component behind `data/defs.yaml`: landing objects to raw, clean and feature tables."""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from ml_platform.components.use_case import load_use_case
+
+
+class LandedTable(dg.Model, dg.Resolvable):
+    """A raw table: what the upstream delivered, typed but not judged."""
+
+    name: str = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain and origin, in one sentence; shown in the UI.")
+    landing: str = Field(
+        description="Path of the object below the landing zone. With `{day}` in it there is one object a day, and the table is "
+        "partitioned by day; without, the whole table is one object."
+    )
+    contract: str = Field(description="`module:Schema` of the landed columns, named and typed as in the object.")
+    day_columns: Sequence[str] = Field(
+        default=("year", "month", "day"),
+        description="Columns that say which day a row belongs to: one date column, or year, month and day as numbers.",
+    )
+    null_values: Sequence[str] = Field(default=("NA",), description="Texts that mean null.")
+    days_without_object: Sequence[str] = Field(
+        default=(), description="Days (YYYY-MM-DD) for which the upstream is known to deliver nothing; published empty."
+    )
+
+
+class CleanedTable(dg.Model, dg.Resolvable):
+    """A table that its contract vouches for, and the quarantine of the rows that broke it."""
+
+    name: str = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
+    source: str = Field(description="Name of the landed table that the rows come from.")
+    function: str = Field(description="`module:function` from the source frame (and the references) to one clean row for each source row.")
+    contract: str = Field(description="`module:Schema` that every published row holds to.")
+    quarantine: str = Field(description="Name of the table of refused rows, each with the rules that it broke.")
+    references: Sequence[str] = Field(default=(), description="Names of unpartitioned tables passed to the function by their name.")
+    partition_column: str | None = Field(None, description="Column whose date is the partition; absent for unpartitioned tables.")
+    reject_above: float = Field(
+        0.05, ge=0, le=1, description="Share of refused rows above which nothing of the partition is published."
+    )
+
+
+class DerivedTable(dg.Model, dg.Resolvable):
+    """A table that is a pure function of the same days of one other table, such as labels."""
+
+    name: str = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
+    source: str = Field(description="Name of the cleaned table that the rows come from.")
+    function: str = Field(description="`module:function` from the source frame to the derived frame; it may drop rows.")
+    contract: str = Field(description="`module:Schema` that every row must hold to; one broken row refuses the run.")
+    partition_column: str = Field(description="Column whose date is the partition.")
+
+
+class FeatureInput(dg.Model, dg.Resolvable):
+    """A history that features are computed from."""
+
+    table: str = Field(description="Name of a cleaned table whose contract says when each column becomes known.")
+    look_back_days: int = Field(0, ge=0, description="Days before the partition that the function needs to see.")
+
+
+class FeatureTable(dg.Model, dg.Resolvable):
+    """Features of each row at its prediction time, from what was known by then and nothing else."""
+
+    name: str = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain and prediction time, in one sentence; shown in the UI.")
+    rows: str = Field(description="Name of the cleaned table whose rows are predicted for.")
+    prediction_at: str = Field(description="`module:function` that adds the instant `prediction_at` to each row.")
+    function: str = Field(description="`module:function(rows, **inputs)` that returns one row of features for each row.")
+    inputs: Mapping[str, FeatureInput] = Field(description="Histories by the function's parameter name.")
+    contract: str = Field(description="`module:Schema` of keys and features.")
+    partition_column: str = Field(description="Column whose date is the partition.")
+    audit_cuts: int = Field(5, ge=1, description="Instants at which the future is hidden and the features are recomputed, each run.")
+
+
+class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
+    """Turns landing objects into raw, clean, derived and feature tables of one use case."""
+
+    landed: Sequence[LandedTable] = Field(description="Raw tables.")
+    cleaned: Sequence[CleanedTable] = Field(default=(), description="Cleaned tables, each with its quarantine.")
+    derived: Sequence[DerivedTable] = Field(default=(), description="Tables derived from one cleaned table, such as labels.")
+    features: Sequence[FeatureTable] = Field(default=(), description="Feature tables.")
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Assets, checks and jobs of the pipeline.
+
+        Raises:
+            DefinitionError: a name in the YAML means nothing, or a table refers to one that is not declared.
+        """
+        from ml_platform.data.pipeline import build_pipeline
+
+        return build_pipeline(self, load_use_case(context.path))

@@ -1,0 +1,208 @@
+"""One landing object to a typed frame, or an error that says which file, column, line and value, and what to do.
+
+Belongs here: names, types and the day of what was landed. Does not: whether values make sense (`audit`), or I/O.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import date
+from difflib import get_close_matches
+from typing import NamedTuple
+
+import dataframely as dy
+import polars as pl
+
+from ml_platform.data.landing_formats import KEPT, LAND_AGAIN, LandingFormat, Undecided, read_undecided, unreadable
+from ml_platform.errors import LandingColumnsError, LandingDayError, LandingError, LandingObjectMissingError
+
+SHOWN = 5  # culprits told in full; the rest are counted
+
+
+class Layout(NamedTuple):
+    """How the objects of one table are laid out.
+
+    `day_columns` say which day a row is of: one date column, or year, month and day; none leaves the day unchecked.
+    `stamped` is a date column that no object carries, in the contract or beside it: it is filled with the object's day.
+    """
+
+    contract: type[dy.Schema]
+    day_columns: tuple[str, ...] = ()
+    stamped: str | None = None
+    format: LandingFormat = "csv"
+    null_values: tuple[str, ...] = ("NA",)
+
+
+class Arrived(NamedTuple):
+    """One object as it was found in the landing zone; `day` is None where objects are not daily."""
+
+    name: str
+    day: date | None
+    data: bytes
+
+
+class LandingObject(NamedTuple):
+    """One object read: its rows with the columns and types of the contract, and the identity of its bytes."""
+
+    name: str
+    frame: pl.DataFrame
+    sha256: str
+    size_bytes: int
+
+
+class LandingBatch(NamedTuple):
+    """Several objects read: their rows in one frame, in the order given, and each object by itself."""
+
+    frame: pl.DataFrame
+    objects: tuple[LandingObject, ...]
+
+
+def read_landing(arrived: Arrived, layout: Layout) -> LandingObject:
+    """The rows of one object, typed as its contract says, in the object's order.
+
+    Raises: LandingObjectEmptyError, LandingObjectUnreadableError, LandingColumnsError, LandingDayError.
+    """
+    name, day, data = arrived
+    undecided = read_undecided(data, name=name, fmt=layout.format, null_values=layout.null_values)
+    dtypes = {c: column.dtype for c, column in layout.contract.columns().items() if c != layout.stamped}
+    _require_columns(undecided.frame.columns, list(dtypes), name, layout.contract)
+    frame = undecided.frame.select(_typed(c, undecided.frame.schema[c], dtype) for c, dtype in dtypes.items())
+    if frame.null_count().row(0) != undecided.frame.select(*dtypes).null_count().row(0):
+        raise _wrong_types(undecided, frame, name, layout.contract)
+    if day is not None and layout.day_columns:
+        _require_day(frame, layout.day_columns, day, name)
+    return LandingObject(name, _stamp(frame, layout, day), hashlib.sha256(data).hexdigest(), len(data))
+
+
+def read_many(arrived: Iterable[Arrived], layout: Layout) -> LandingBatch:
+    """The rows of several objects in one frame; every object is tried, so that one error tells of all bad ones.
+
+    Raises: the error of the object if one cannot be ingested, a LandingError that lists them if several cannot.
+    """
+    objects: list[LandingObject] = []
+    errors: list[LandingError] = []
+    for one in arrived:
+        try:
+            objects.append(read_landing(one, layout))
+        except LandingError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise _several(errors, len(errors) + len(objects))
+    frames = [one.frame for one in objects] or [_stamp(layout.contract.create_empty(), layout, None)]
+    return LandingBatch(pl.concat(frames, rechunk=True), tuple(objects))
+
+
+def _stamp(frame: pl.DataFrame, layout: Layout, day: date | None) -> pl.DataFrame:
+    if layout.stamped is None:
+        return frame
+    declared = layout.contract.column_names()
+    columns = declared if layout.stamped in declared else [*declared, layout.stamped]
+    return frame.with_columns(pl.lit(day, dtype=pl.Date).alias(layout.stamped)).select(columns)
+
+
+def missing_object(name: str) -> LandingObjectMissingError:
+    """The error for an object that should be in the landing zone and is not."""
+    return LandingObjectMissingError(
+        f"{name} is not in the landing zone",
+        kept=KEPT,
+        remedy="Have the upstream land it, or declare in defs.yaml that it has none for that day (days_without_object)",
+    )
+
+
+def _typed(column: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
+    """The column in the wanted type, null where a value is not of it."""
+    value = pl.col(column)
+    if found == wanted:
+        return value
+    if found != pl.String:  # a typed format: only what comes back unchanged was of that type
+        cast = value.cast(wanted, strict=False)
+        return pl.when(cast.cast(found, strict=False) == value).then(cast).otherwise(None).alias(column)
+    match wanted:
+        case pl.Datetime(time_unit=unit, time_zone=str(zone)):
+            return value.str.to_datetime("%+", time_unit=unit, strict=False).dt.convert_time_zone(zone)
+        case pl.Datetime(time_unit=unit):
+            return value.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
+        case pl.Date():
+            return value.str.to_date("%Y-%m-%d", strict=False)
+        case pl.Time():
+            return value.str.to_time("%H:%M:%S%.f", strict=False)
+    return value.cast(wanted, strict=False)
+
+
+def _require_columns(found: list[str], expected: list[str], name: str, contract: type[dy.Schema]) -> None:
+    missing = [column for column in expected if column not in found]
+    extra = [column for column in found if column not in expected]
+    if not missing and not extra:
+        return
+    told = [f"'{column}' missing{_near(column, extra)}" for column in missing]
+    told += [f"'{column}' not declared" for column in extra]
+    raise LandingColumnsError(
+        f"{name} does not have the columns of {contract.__name__}",
+        expected=f"its {len(expected)} columns",
+        got=f"{len(found)}: {', '.join(told)}",
+        kept=KEPT,
+        remedy=_land_or_declare(contract),
+    )
+
+
+def _land_or_declare(contract: type[dy.Schema]) -> str:
+    return f"Have the upstream correct and land it again, or change {contract.__name__} in the use case's contract.py"
+
+
+def _near(column: str, extra: list[str]) -> str:
+    close = get_close_matches(column, extra, n=1)
+    return f" (is it '{close[0]}'?)" if close else ""
+
+
+def _wrong_types(undecided: Undecided, frame: pl.DataFrame, name: str, contract: type[dy.Schema]) -> LandingError:
+    told = []
+    for column in frame.columns:
+        bad = (undecided.frame[column].is_not_null() & frame[column].is_null()).arg_true()
+        if len(bad):
+            line, value = undecided.line_of(bad[0]), undecided.frame[column][bad[0]]
+            values = "1 value is not" if len(bad) == 1 else f"{len(bad)} values are not"
+            told.append(f"'{column}' is {frame.schema[column]}, {values}, first {value!r} in {line}")
+    return unreadable(
+        name,
+        f"has values of another type than {contract.__name__} declares: {_first(told)}",
+        expected=f"every value of {frame.height} rows to be of its column's type",
+        got=f"{len(told)} of {frame.width} columns with others",
+        remedy=_land_or_declare(contract),
+    )
+
+
+def _require_day(frame: pl.DataFrame, day_columns: Sequence[str], day: date, name: str) -> None:
+    parts = (day,) if len(day_columns) == 1 else (day.year, day.month, day.day)
+    columns = [pl.col(column).cast(pl.Date) if len(day_columns) == 1 else pl.col(column) for column in day_columns]
+    of_day = pl.all_horizontal(column.eq_missing(part) for column, part in zip(columns, parts, strict=True))
+    others = frame.filter(~of_day)
+    if others.is_empty():
+        return
+    counted = others.group_by(day_columns).len().sort("len", *day_columns, descending=True, nulls_last=True)
+    told = [f"{row[-1]} of {'-'.join(_two_digits(part) for part in row[:-1])}" for row in counted.iter_rows()]
+    raise LandingDayError(
+        f"{name} holds {others.height} of {frame.height} rows of another day",
+        expected=f"only {day} in {', '.join(day_columns)}",
+        got=_first(told),
+        kept=KEPT,
+        remedy="Have the upstream land each day under its own name; the next run ingests it",
+    )
+
+
+def _two_digits(part: object) -> str:
+    return f"{part:02d}" if isinstance(part, int) else "no date" if part is None else str(part)
+
+
+def _several(errors: list[LandingError], tried: int) -> LandingError:
+    return LandingError(
+        f"{len(errors)} of {tried} landing objects cannot be ingested",
+        got=_first([f"({number}) {error.what}" for number, error in enumerate(errors, start=1)]),
+        kept="Nothing of this run was ingested; what was published before stands",
+        remedy=LAND_AGAIN,
+    )
+
+
+def _first(told: list[str]) -> str:
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return "; ".join(told[:SHOWN]) + more

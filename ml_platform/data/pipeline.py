@@ -1,0 +1,74 @@
+"""One use case's data pipeline, assembled: which table feeds which, and the jobs over them."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.data.cleaned import cleaned_asset, derived_asset
+from ml_platform.data.component import DataPipeline
+from ml_platform.data.features import feature_asset
+from ml_platform.data.landed import landed_asset, landing_spec
+from ml_platform.errors import DefinitionError
+
+
+def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
+    """Assets, checks and jobs of the tables that `pipeline` declares.
+
+    Raises:
+        DefinitionError: a table is declared twice, or refers to one that is not declared.
+    """
+    _require_declared(pipeline, use_case)
+    landed = {table.name: table for table in pipeline.landed}
+    cleaned = {table.name: table for table in pipeline.cleaned}
+    assets = [
+        *(landed_asset(use_case, table) for table in pipeline.landed),
+        *(cleaned_asset(use_case, table, landed[table.source]) for table in pipeline.cleaned),
+        *(derived_asset(use_case, table) for table in pipeline.derived),
+        *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
+    ]
+    daily, whole = _split_by_partitioning(assets)
+    return dg.Definitions(
+        assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
+        jobs=[
+            dg.define_asset_job(f"build_{use_case.name}_days", dg.AssetSelection.assets(*daily), partitions_def=use_case.by_day),
+            *([dg.define_asset_job(f"refresh_{use_case.name}_references", dg.AssetSelection.assets(*whole))] if whole else []),
+        ],
+    )
+
+
+def _split_by_partitioning(assets: list[dg.AssetsDefinition]) -> tuple[list[dg.AssetKey], list[dg.AssetKey]]:
+    daily = [key for asset in assets if asset.partitions_def for key in asset.keys]
+    whole = [key for asset in assets if not asset.partitions_def for key in asset.keys]
+    return daily, whole
+
+
+def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:
+    declared = [table.name for table in (*pipeline.landed, *pipeline.cleaned, *pipeline.derived, *pipeline.features)]
+    declared += [table.quarantine for table in pipeline.cleaned]
+    if repeated := sorted({name for name in declared if declared.count(name) > 1}):
+        raise DefinitionError(f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once.")
+    for user, wanted, allowed in _references(pipeline):
+        if wanted not in allowed:
+            raise DefinitionError(
+                f"use_cases/{use_case.name}/data/defs.yaml: '{user}' reads a table that is not declared there.",
+                expected=f"one of {', '.join(sorted(allowed)) or 'none'}",
+                got=f"'{wanted}'",
+            )
+
+
+def _references(pipeline: DataPipeline) -> Iterator[tuple[str, str, set[str]]]:
+    """(table, the table that it reads, the tables that it may read) for every reference in the YAML."""
+    landed = {table.name for table in pipeline.landed}
+    cleaned = {table.name for table in pipeline.cleaned}
+    whole = {table.name for table in pipeline.cleaned if table.partition_column is None}
+    for clean in pipeline.cleaned:
+        yield clean.name, clean.source, landed
+        yield from ((clean.name, reference, whole) for reference in clean.references)
+    for derived in pipeline.derived:
+        yield derived.name, derived.source, cleaned - whole
+    for features in pipeline.features:
+        yield features.name, features.rows, cleaned - whole
+        yield from ((features.name, history.table, cleaned - whole) for history in features.inputs.values())
+
+

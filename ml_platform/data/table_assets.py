@@ -1,0 +1,63 @@
+"""What every table asset of the data location carries: key, storage hints, owners and the columns' descriptions."""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+import dataframely as dy
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.storage.io_managers import PARTITION_COLUMN, SORT_BY
+
+BACKFILL_IN_ONE_RUN = dg.BackfillPolicy.single_run()
+DAY_OF_LANDING = "landing_day"
+
+
+def table_spec(
+    use_case: UseCase,
+    name: str,
+    *,
+    description: str,
+    contract: type[dy.Schema],
+    partition_column: str | None,
+    group: str,
+    deps: Sequence[dg.AssetDep] = (),
+    kinds: Sequence[str] = ("polars", "deltalake"),
+) -> dg.AssetSpec:
+    """Spec of one Delta table with its contract's columns as the schema that the UI shows."""
+    return dg.AssetSpec(
+        use_case.key(name),
+        description=description,
+        deps=deps,
+        group_name=f"{use_case.name}_{group}",
+        kinds=set(kinds),
+        owners=use_case.owners,
+        partitions_def=use_case.by_day if partition_column else None,
+        metadata={
+            "dagster/column_schema": column_schema(contract),
+            "dagster/table_name": f"{use_case.name}/{name}",
+            SORT_BY: list(contract.primary_key()),
+            **({PARTITION_COLUMN: partition_column} if partition_column else {}),
+        },
+    )
+
+
+def column_schema(contract: type[dy.Schema]) -> dg.TableSchema:
+    """Columns of a contract: type, whether null is allowed, and what its metadata says in words."""
+    key = set(contract.primary_key())
+    columns = [
+        dg.TableColumn(
+            name=name,
+            type=str(column.dtype),
+            description=str((column.metadata or {}).get("description", "")) or None,
+            constraints=dg.TableColumnConstraints(nullable=column.nullable, other=["primary key"] if name in key else []),
+        )
+        for name, column in contract.columns().items()
+    ]
+    return dg.TableSchema(columns=columns)
+
+
+def quarantine_counts(refused_by_rule: Mapping[str, int]) -> dg.MetadataValue:
+    """Rules and the rows that broke each, as a small table for the UI."""
+    schema = dg.TableSchema(columns=[dg.TableColumn("rule", "string"), dg.TableColumn("rows", "int")])
+    records = [dg.TableRecord({"rule": rule, "rows": rows}) for rule, rows in sorted(refused_by_rule.items())]
+    return dg.MetadataValue.table(records, schema=schema)

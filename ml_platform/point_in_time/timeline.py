@@ -1,0 +1,90 @@
+"""Events sorted by entity and instant, so that "how many were known by then" is one binary search.
+
+Belongs here: the integer arithmetic below `windows`. Does not: frames with meaning, or anything inexact.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.errors import DefinitionError
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+NO_ENTITY = -1
+
+
+class EntityCodes(NamedTuple):
+    """The entity of each row and each event as a number; a row whose entity has no event is `NO_ENTITY`."""
+
+    rows: Integers
+    events: Integers
+
+
+class Timeline:
+    """The instants (microseconds) at which events of numbered entities happened, searchable by entity and instant."""
+
+    def __init__(self, entities: Integers, instants: Integers) -> None:
+        """Sort the events.
+
+        Raises:
+            DefinitionError: entities times microseconds do not fit 64 bits (a year holds 290,000 entities).
+        """
+        self._start = int(instants.min(initial=0)) - 1 if len(instants) == 0 else int(instants.min()) - 1
+        self._span = 1 if len(instants) == 0 else int(instants.max()) - self._start + 1
+        _require_room(int(entities.max(initial=0)) + 1, self._span)
+        keys = entities * self._span + (instants - self._start)
+        self.order = np.argsort(keys, kind="stable")
+        self._keys = keys[self.order]
+
+    def known_by(self, entities: Integers, instants: Integers, order: npt.NDArray[np.intp]) -> Integers:
+        """For each question, the position in `order` behind the entity's last event up to and including the instant.
+
+        `order` is any permutation of the questions; the search is fast when it sorts them by entity and instant.
+        """
+        offsets = np.clip(instants - self._start, 0, self._span - 1)
+        keys = np.where(entities >= 0, entities * self._span + offsets, NO_ENTITY)
+        positions = np.empty(len(keys), dtype=np.int64)
+        positions[order] = np.searchsorted(self._keys, keys[order], side="right")
+        return positions
+
+    def running_total(self, measure: Integers) -> Integers:
+        """Exact totals of `measure` over the first 0, 1, ... events of the sorted order."""
+        totals = np.zeros(len(measure) + 1, dtype=np.int64)
+        np.cumsum(measure[self.order], out=totals[1:])
+        return totals
+
+
+def entity_codes(rows: pl.DataFrame, events: pl.DataFrame, by: Sequence[str]) -> EntityCodes:
+    """Number the entities, the distinct values of the columns `by`; without columns all is one entity."""
+    if not by:
+        return EntityCodes(np.zeros(rows.height, dtype=np.int64), np.zeros(events.height, dtype=np.int64))
+    entities = events.select(by).unique().with_row_index("__entity")
+    rows_code, events_code = (
+        frame.select(by)
+        .join(entities, on=list(by), how="left", nulls_equal=True, maintain_order="left")
+        .get_column("__entity")
+        .cast(pl.Int64)
+        .fill_null(NO_ENTITY)
+        .to_numpy()
+        for frame in (rows, events)
+    )
+    return EntityCodes(rows_code, events_code)
+
+
+def microseconds(instants: pl.Series) -> Integers:
+    """Instants as microseconds since the epoch; there must be no null."""
+    return instants.dt.timestamp("us").to_numpy()
+
+
+def _require_room(entities: int, span: int) -> None:
+    if entities * span >= np.iinfo(np.int64).max:
+        raise DefinitionError(
+            f"{entities:,} entities over {span / 86_400e6:,.0f} days do not fit one timeline",
+            expected="entities times microseconds below 2^63",
+            got=f"{entities * span:.2e}",
+            remedy="Group by fewer columns, or build fewer days at once.",
+        )

@@ -1,0 +1,268 @@
+"""Tables: named, partitioned, versioned, on Delta Lake.
+
+A publication is one commit for any set of partitions: whole old or whole new. The log alone tells each partition's content
+hash and rows, because every file carries them as partition values that readers never see. Data files lie where the log
+says; their names only help a person who looks.
+"""
+
+import io
+import json
+import random
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import polars as pl
+from deltalake.transaction import AddAction
+
+from ml_platform.errors import PartitionNotPublishedError, StorageError, TableNotFoundError, WriteConflictError
+from ml_platform.settings import Settings
+from ml_platform.storage import table_log
+from ml_platform.storage.batches import UNPARTITIONED, Batch, cut
+from ml_platform.storage.columns import CONTENT_HASH, PARTITION_KEY, delta_schema, schema_change
+from ml_platform.storage.content import root_hash
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.storage.table_log import Change, Commit, StoredFile, TableVersion, VersionTakenError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*(/[A-Za-z0-9][A-Za-z0-9_\-.]*)*")
+_ATTEMPTS = 40
+_LONGEST_PAUSE_SECONDS = 1.0
+_PARALLEL_WRITES = 8
+
+
+class Publication(NamedTuple):
+    """What publishing did: the version that holds it, and each partition's content hash and rows."""
+
+    version: int
+    content_hashes: dict[str, str]
+    rows: dict[str, int]
+    written: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+class PartitionState(NamedTuple):
+    """What is published for one partition."""
+
+    content_hash: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class TableStore:
+    """The tables below `uri`. A name such as `flights/clean` is also the path of its table."""
+
+    uri: str
+    delta_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    object_options: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The store that the settings name."""
+        return cls(settings.data_uri, settings.delta_options, settings.fsspec_options(settings.data_uri))
+
+    def publish(
+        self,
+        name: str,
+        frame: pl.DataFrame,
+        partitions: Sequence[str] = (UNPARTITIONED,),
+        *,
+        key: str | pl.Expr | None,
+        sort_by: Sequence[str] = (),
+        commit: Mapping[str, str] | None = None,
+    ) -> Publication:
+        """Make `frame` the whole content of `partitions`, in one commit.
+
+        A partition whose content is already there is not written, and where none differs there is no commit. One without
+        rows is published as empty. Other writers may commit meanwhile: this one reads again and lands after them; of two
+        writers of one partition the later stands. New columns are null in partitions published before; taking away or
+        retyping a column needs all of the table's partitions in one publication.
+
+        Args:
+            key: Column (or expression) whose string is the partition key; None for an unpartitioned table.
+            sort_by: Order of the rows of a partition.
+            commit: Recorded in the history of the table.
+
+        Raises:
+            PartitionMismatchError: `frame` has rows of other partitions.
+            StorageError: the columns do not fit those of the table.
+            WriteConflictError: other writers were faster every time.
+        """
+        uri = self.uri_of(name)
+        delta_schema(frame.schema)  # refuses a type that would not come back
+        batch = cut(name, frame, partitions, key, sort_by)
+        files: dict[str, AddAction] = {}
+        for attempt in range(_ATTEMPTS):
+            before = table_log.read_version(uri, self.delta_options)
+            written = _changed(batch, before)
+            if before is not None and not written:
+                return _publication(batch, before.version, written)
+            self._write_missing_files(name, batch, written, files)
+            change = Change([files[key] for key in written], written, batch.frame.schema, commit or {})
+            try:
+                return _publication(batch, self._commit(name, before, change), written)
+            except VersionTakenError:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.01 * 2**attempt)))  # noqa: S311 - jitter
+        raise WriteConflictError(
+            f"{name}: {_ATTEMPTS} attempts to publish {len(batch.spans)} partitions all lost to other writers.",
+            kept="Nothing of this publication is visible; what the others published stands.",
+            remedy="Run it again when fewer runs write this table, or give the table a concurrency pool.",
+        )
+
+    def version(self, name: str) -> int | None:
+        """The newest version; None if the table was never published."""
+        found = table_log.read_version(self.uri_of(name), self.delta_options)
+        return None if found is None else found.version
+
+    def scan(
+        self, name: str, *, version: int | None = None, partitions: Sequence[str] | None = None
+    ) -> pl.LazyFrame:
+        """Rows of a version, by partition key; only files of `partitions` are opened, and of these the columns used.
+
+        Partitions that are not published add no rows, as long as one of those asked for is.
+
+        Raises:
+            TableNotFoundError: there is no such table or version.
+            PartitionNotPublishedError: none of `partitions` is published.
+        """
+        found = self._read(name, version)
+        chosen = _chosen(name, found, partitions)
+        paths = [f"{self._path_of(name)}/{file.path}" for key in chosen for file in found.files[key] if file.rows]
+        if not paths:
+            return pl.DataFrame(schema=found.schema).lazy()
+        return pl.scan_parquet(
+            paths,
+            schema=found.schema,
+            missing_columns="insert",
+            extra_columns="ignore",
+            hive_partitioning=False,
+            glob=False,
+            storage_options=dict(self.delta_options) or None,
+        )
+
+    def partitions(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
+        """Content hash and rows of each published partition by key; only the log is read.
+
+        Raises:
+            TableNotFoundError: there is no such table or version.
+        """
+        return {key: _state(files) for key, files in sorted(self._read(name, version).files.items())}
+
+    def content_root(self, name: str, partitions: Sequence[str] | None = None, version: int | None = None) -> str:
+        """One hash over what is published of `partitions` (all by default); the same content gives the same root.
+
+        Raises:
+            TableNotFoundError: there is no such table or version.
+        """
+        states = self.partitions(name, version)
+        chosen = states.keys() if partitions is None else states.keys() & set(partitions)
+        return root_hash({key: states[key].content_hash for key in chosen})
+
+    def history(self, name: str) -> list[Commit]:
+        """Every commit of the table, newest first.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+        """
+        commits = table_log.read_history(self.uri_of(name), self.delta_options)
+        if commits is None:
+            raise self._not_found(name, None)
+        return commits
+
+    def uri_of(self, name: str) -> str:
+        """Full URI of a table; a plain path for local files.
+
+        Raises:
+            StorageError: the name would lie outside the store.
+        """
+        if not _NAME.fullmatch(name):
+            raise StorageError(
+                f"'{name}' cannot be the name of a table.",
+                expected="letters, digits, '_', '-' and '.' in parts joined by '/', each starting with a letter or digit",
+                remedy="Rename the asset: its key is the name of its table.",
+            )
+        return self._path_of(name)
+
+    def _path_of(self, name: str) -> str:
+        return f"{self.uri.removeprefix('file://').rstrip('/')}/{name}"
+
+    def _read(self, name: str, version: int | None) -> TableVersion:
+        found = table_log.read_version(self.uri_of(name), self.delta_options, version)
+        if found is None:
+            raise self._not_found(name, version)
+        return found
+
+    def _not_found(self, name: str, version: int | None) -> TableNotFoundError:
+        which = "was never published" if version is None else f"has no version {version}"
+        return TableNotFoundError(
+            f"Table {name} {which} at {self.uri}.", remedy=f"Materialize {name}, or look whether data_uri is the right one."
+        )
+
+    def _commit(self, name: str, before: TableVersion | None, change: Change) -> int:
+        uri = self.uri_of(name)
+        if before is None:
+            return table_log.create(uri, self.delta_options, change)
+        difference = schema_change(before.schema, change.schema)
+        replace_all = not difference.is_compatible
+        if replace_all and not set(before.files) <= set(change.replaced):
+            raise StorageError(
+                f"{name}: the columns differ from those of version {before.version} ({difference}).",
+                expected="the columns that the published partitions have, or new ones beside them",
+                kept=f"Nothing was published; version {before.version} with {len(before.files)} partitions stands.",
+                remedy=f"Materialize all {len(before.files)} partitions in one run: that may change the columns.",
+            )
+        if difference.added and not replace_all:
+            table_log.add_columns(uri, self.delta_options, before, change.schema)
+            before = self._read(name, None)._replace(files=before.files)
+        return table_log.advance(uri, self.delta_options, before, change, replace_all=replace_all)
+
+    def _write_missing_files(
+        self, name: str, batch: Batch, partitions: Sequence[str], files: dict[str, AddAction]
+    ) -> None:
+        missing = [key for key in partitions if key not in files]
+        store = ObjectStore(self.uri, self.object_options).below(name)
+        with ThreadPoolExecutor(min(_PARALLEL_WRITES, max(1, len(missing)))) as pool:
+            files.update(zip(missing, pool.map(lambda key: _write_file(store, batch, key), missing), strict=True))
+
+
+def _write_file(store: ObjectStore, batch: Batch, partition: str) -> AddAction:
+    content = batch.content_hashes[partition]
+    folder = re.sub(r"[^A-Za-z0-9\-]+", "-", partition).strip("-")[:40] or "key"
+    path = f"{folder}/{content[:12]}-{uuid.uuid4().hex}.parquet"
+    buffer = io.BytesIO()
+    batch.slice(partition).write_parquet(buffer)
+    store.write(path, buffer.getvalue())
+    values: dict[str, str | None] = {PARTITION_KEY: partition, CONTENT_HASH: content}
+    stats = json.dumps({"numRecords": batch.rows(partition)})
+    return AddAction(path, buffer.tell(), values, int(time.time() * 1000), data_change=True, stats=stats)
+
+
+def _changed(batch: Batch, before: TableVersion | None) -> tuple[str, ...]:
+    published = {} if before is None else {key: _state(files).content_hash for key, files in before.files.items()}
+    return tuple(key for key, content in batch.content_hashes.items() if published.get(key) != content)
+
+
+def _publication(batch: Batch, version: int, written: tuple[str, ...]) -> Publication:
+    rows = {key: batch.rows(key) for key in batch.spans}
+    return Publication(version, batch.content_hashes, rows, written, tuple(k for k in batch.spans if k not in written))
+
+
+def _state(files: Sequence[StoredFile]) -> PartitionState:
+    return PartitionState(files[0].content_hash, sum(file.rows for file in files))
+
+
+def _chosen(name: str, found: TableVersion, partitions: Sequence[str] | None) -> list[str]:
+    if partitions is None:
+        return sorted(found.files)
+    chosen = sorted(set(partitions) & set(found.files))
+    if partitions and not chosen:
+        asked = ", ".join(list(partitions)[:3]) + (f" and {len(partitions) - 3} more" if len(partitions) > 3 else "")
+        raise PartitionNotPublishedError(
+            f"{name}: no partition of those asked for is published in version {found.version}: {asked}.",
+            got=f"{len(found.files)} other partitions" + (f", {min(found.files)} to {max(found.files)}" if found.files else ""),
+            remedy=f"Materialize {name} for {asked} first.",
+        )
+    return chosen

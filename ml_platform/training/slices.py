@@ -1,0 +1,92 @@
+"""Metrics by slice: the same model, looked at one carrier, one origin, one hour at a time.
+
+Belongs here: cutting rows into slices and scoring each. Does not: whether a slice is good enough (`gate`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_platform.errors import DefinitionError
+from ml_platform.training.intervals import ScoredRows, is_comparable
+from ml_platform.training.metrics import FloatArray, IntArray, MetricName, score
+
+SLICE_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss")
+
+
+class SliceConfig(BaseModel):
+    """Which slices a report shows and the gate looks at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: tuple[str, ...] = Field((), description="Columns whose values are slices, one column at a time.")
+    minimum_rows: int = Field(200, ge=1, description="Slices with fewer rows are left out.")
+
+
+class Slice(NamedTuple):
+    """Rows that share one value of one column."""
+
+    column: str
+    value: str
+    rows: IntArray
+
+
+class SliceScore(BaseModel):
+    """The metrics of one slice; a metric that is not defined there is null."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str = Field(description="The column.")
+    value: str = Field(description="Its value, as text.")
+    rows: int = Field(description="Rows of the slice.")
+    positive_rate: float = Field(description="Share of true labels.")
+    mean_score: float = Field(description="Mean predicted probability.")
+    metrics: dict[MetricName, float | None] = Field(description="Metrics by name.")
+
+
+def slices_of(frame: pl.DataFrame, config: SliceConfig) -> Iterator[Slice]:
+    """Every slice that is large enough, by column in the configured order and then by value.
+
+    Raises:
+        DefinitionError: a column to slice by is not in the frame.
+    """
+    missing = [column for column in config.by if column not in frame.columns]
+    if missing:
+        raise DefinitionError(
+            f"Slices are asked for by columns that are not there: {', '.join(missing)}",
+            expected=f"any of {', '.join(frame.columns)}",
+            remedy="Correct `slices.by` in the use case's training/defs.yaml.",
+        )
+    for column in config.by:
+        grouped = frame.select(column).with_row_index("row").group_by(column).agg("row").sort(column)
+        for value, rows in grouped.iter_rows():
+            if len(rows) >= config.minimum_rows:
+                yield Slice(column, str(value), np.asarray(rows, dtype=np.int64))
+
+
+def score_slices(frame: pl.DataFrame, rows: ScoredRows, config: SliceConfig) -> list[SliceScore]:
+    """The metrics of every slice that is large enough; `frame` and `rows` are in the same order."""
+    return [_score_slice(piece, cut(rows, piece.rows), SLICE_METRICS) for piece in slices_of(frame, config)]
+
+
+def cut(rows: ScoredRows, chosen: IntArray) -> ScoredRows:
+    """The chosen rows; day codes stay those of all rows."""
+    return ScoredRows(rows.labels[chosen], rows.scores[chosen], rows.days[chosen])
+
+
+def _score_slice(piece: Slice, rows: ScoredRows, metrics: Sequence[MetricName]) -> SliceScore:
+    return SliceScore(
+        column=piece.column,
+        value=piece.value,
+        rows=len(rows.labels),
+        positive_rate=_mean(rows.labels.astype(np.float64)),
+        mean_score=_mean(rows.scores),
+        metrics={m: score(m, rows.labels, rows.scores) if is_comparable(m, rows.labels) else None for m in metrics},
+    )
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean())

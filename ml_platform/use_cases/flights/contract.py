@@ -1,0 +1,230 @@
+"""What each table of the use case promises: grain, units, what null means, and when each column becomes known.
+
+Belongs here: the tables. Does not: how a table is made (`cleaning`, `features`).
+"""
+
+from datetime import timedelta
+
+import dataframely as dy
+import polars as pl
+
+from ml_platform.point_in_time.known_at import ALWAYS, NEVER, known_at
+from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES, NEW_YORK
+
+NEW_YORK_AIRPORTS = "^(EWR|JFK|LGA)$"
+
+AT_DEPARTURE = known_at("departed_at")
+AT_ARRIVAL = known_at("arrived_at")
+AFTER_THE_HOUR = known_at("observed_hour_at", after=timedelta(hours=1))
+
+
+class RawFlights(dy.Schema):
+    """One line of the source's flight file, untouched: clock times are HHMM numbers, null is what the source lacks."""
+
+    year = dy.Int64(nullable=True, description="Year of the New York service day.")
+    month = dy.Int64(nullable=True, description="Month of the New York service day.")
+    day = dy.Int64(nullable=True, description="Day of the New York service day.")
+    dep_time = dy.Int64(nullable=True, description="Departure, New York clock, HHMM; null if cancelled.")
+    sched_dep_time = dy.Int64(nullable=True, description="Scheduled departure, New York clock, HHMM.")
+    dep_delay = dy.Int64(nullable=True, description="Departure delay, minutes; negative is early.")
+    arr_time = dy.Int64(nullable=True, description="Arrival, destination's clock, HHMM.")
+    sched_arr_time = dy.Int64(nullable=True, description="Scheduled arrival, destination's clock, HHMM.")
+    arr_delay = dy.Int64(nullable=True, description="Arrival delay, minutes; null if cancelled or diverted.")
+    carrier = dy.String(nullable=True, description="Carrier code.")
+    flight = dy.Int64(nullable=True, description="Flight number.")
+    tailnum = dy.String(nullable=True, description="Registration or fleet number of the aircraft that flew.")
+    origin = dy.String(nullable=True, description="Airport of departure.")
+    dest = dy.String(nullable=True, description="Airport of destination.")
+    air_time = dy.Int64(nullable=True, description="Time in the air, minutes.")
+    distance = dy.Int64(nullable=True, description="Distance, miles.")
+    hour = dy.Int64(nullable=True, description="Hour of scheduled departure, New York clock.")
+    minute = dy.Int64(nullable=True, description="Minute of scheduled departure.")
+    time_hour = dy.Datetime(
+        nullable=True, time_zone="UTC", time_unit="us", description="Scheduled departure truncated to the hour, UTC."
+    )
+
+
+class RawWeather(dy.Schema):
+    """One line of the source's weather file, untouched: New York hours, so one hour of November comes twice."""
+
+    origin = dy.String(nullable=True, description="Airport of the station.")
+    year = dy.Int64(nullable=True, description="Year, New York clock.")
+    month = dy.Int64(nullable=True, description="Month, New York clock.")
+    day = dy.Int64(nullable=True, description="Day, New York clock.")
+    hour = dy.Int64(nullable=True, description="Hour, New York clock.")
+    temp = dy.Float64(nullable=True, description="Temperature, °F.")
+    dewp = dy.Float64(nullable=True, description="Dew point, °F.")
+    humid = dy.Float64(nullable=True, description="Relative humidity, percent.")
+    wind_dir = dy.Int64(nullable=True, description="Direction the wind blows from, degrees.")
+    wind_speed = dy.Float64(nullable=True, description="Wind speed, mph.")
+    wind_gust = dy.Float64(nullable=True, description="Gust speed, mph; null without gusts.")
+    precip = dy.Float64(nullable=True, description="Precipitation, inches.")
+    pressure = dy.Float64(nullable=True, description="Sea level pressure, millibars.")
+    visib = dy.Float64(nullable=True, description="Visibility, miles.")
+    time_hour = dy.Datetime(nullable=True, time_zone="UTC", time_unit="us", description="Start of the hour, UTC.")
+
+
+class CleanFlights(dy.Schema):
+    """One scheduled flight of a New York local service day; instants in UTC, delays in minutes, negative is early."""
+
+    service_date = dy.Date(primary_key=True, metadata=ALWAYS, description="New York local date of scheduled departure.")
+    carrier = dy.String(primary_key=True, regex=r"^[A-Z0-9]{2}$", metadata=ALWAYS, description="Carrier code.")
+    flight_number = dy.Int64(primary_key=True, min=1, metadata=ALWAYS, description="Flight number of the carrier.")
+    origin = dy.String(primary_key=True, regex=NEW_YORK_AIRPORTS, metadata=ALWAYS, description="Airport of departure.")
+    scheduled_departure_at = dy.Datetime(
+        primary_key=True, time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Scheduled departure."
+    )
+    destination = dy.String(regex=r"^[A-Z]{3}$", metadata=ALWAYS, description="Airport of destination.")
+    distance_miles = dy.Int64(min=1, metadata=ALWAYS, description="Distance between the airports.")
+    scheduled_departure_minute_of_day = dy.Int64(
+        min=0, max=1439, metadata=ALWAYS, description="Scheduled departure, minutes since midnight in New York."
+    )
+    scheduled_arrival_at = dy.Datetime(
+        time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Scheduled arrival, within a day of departure."
+    )
+    scheduled_minutes = dy.Int64(metadata=ALWAYS, description="From scheduled departure to scheduled arrival.")
+    departed_at = dy.Datetime(
+        nullable=True, time_zone="UTC", time_unit="us", metadata=AT_DEPARTURE, description="Null if cancelled."
+    )
+    departure_delay_minutes = dy.Int64(
+        nullable=True, metadata=AT_DEPARTURE, description="Departure less its schedule; null if cancelled."
+    )
+    arrived_at = dy.Datetime(
+        nullable=True,
+        time_zone="UTC",
+        time_unit="us",
+        metadata=AT_ARRIVAL,
+        description="Null if cancelled or diverted.",
+    )
+    arrival_delay_minutes = dy.Int64(
+        nullable=True, metadata=AT_ARRIVAL, description="Arrival less its schedule; null if cancelled or diverted."
+    )
+    air_time_minutes = dy.Int64(
+        nullable=True, min=1, metadata=AT_ARRIVAL, description="Time in the air; null if cancelled or diverted."
+    )
+    tail_number = dy.String(
+        nullable=True, metadata=AT_DEPARTURE, description="Aircraft that flew, which swaps decide as late as departure."
+    )
+    is_cancelled = dy.Bool(metadata=NEVER, description="Never departed. When that was announced is not recorded.")
+    is_diverted = dy.Bool(metadata=NEVER, description="Departed, and has no arrival at its destination.")
+
+    @dy.rule()
+    def scheduled_times_are_valid(cls) -> pl.Expr:  # noqa: N805
+        """The clock time, the instant and the service day agree, and the flight takes 20 minutes to 18 hours."""
+        local = pl.col("scheduled_departure_at").dt.convert_time_zone(NEW_YORK).dt
+        minute_of_day = local.hour().cast(pl.Int64) * 60 + local.minute()
+        return (
+            (local.date() == pl.col("service_date"))
+            & (minute_of_day == pl.col("scheduled_departure_minute_of_day"))
+            & pl.col("scheduled_minutes").is_between(20, 18 * 60)
+        ).fill_null(False)
+
+    @dy.rule()
+    def departure_delay_is_plausible(cls) -> pl.Expr:  # noqa: N805
+        """No more than two hours early, which is when predictions are made, and no more than two days late."""
+        return pl.col("departure_delay_minutes").is_between(-119, 2 * 24 * 60)
+
+    @dy.rule()
+    def arrival_delay_is_plausible(cls) -> pl.Expr:  # noqa: N805
+        """No more than three hours early and no more than two days late."""
+        return pl.col("arrival_delay_minutes").is_between(-3 * 60, 2 * 24 * 60)
+
+    @dy.rule()
+    def arrival_follows_departure(cls) -> pl.Expr:  # noqa: N805
+        """A flight that arrived has departed before."""
+        return pl.col("arrived_at").is_null() | (pl.col("departed_at") < pl.col("arrived_at")).fill_null(False)
+
+    @dy.rule()
+    def outcome_is_consistent(cls) -> pl.Expr:  # noqa: N805
+        """A flight without departure is cancelled, one with departure and without arrival is diverted, no other is."""
+        departed, arrived = pl.col("departed_at").is_not_null(), pl.col("arrived_at").is_not_null()
+        return (pl.col("is_cancelled") == ~departed) & (pl.col("is_diverted") == (departed & ~arrived))
+
+
+class CleanWeather(dy.Schema):
+    """One hour at one New York airport, known one hour after it starts; partitioned by its New York local date."""
+
+    service_date = dy.Date(metadata=AFTER_THE_HOUR, description="New York local date of the hour.")
+    origin = dy.String(
+        primary_key=True, regex=NEW_YORK_AIRPORTS, metadata=AFTER_THE_HOUR, description="Airport of the station."
+    )
+    observed_hour_at = dy.Datetime(
+        primary_key=True, time_zone="UTC", time_unit="us", metadata=AFTER_THE_HOUR, description="Start of the hour."
+    )
+    temperature_fahrenheit = dy.Float64(nullable=True, min=-60, max=130, metadata=AFTER_THE_HOUR)
+    dew_point_fahrenheit = dy.Float64(nullable=True, min=-80, max=100, metadata=AFTER_THE_HOUR)
+    relative_humidity_percent = dy.Float64(nullable=True, min=0, max=100, metadata=AFTER_THE_HOUR)
+    wind_direction_degrees = dy.Int64(
+        nullable=True, min=0, max=360, metadata=AFTER_THE_HOUR, description="Origin of the wind; null if variable."
+    )
+    wind_speed_mph = dy.Float64(nullable=True, metadata=AFTER_THE_HOUR)
+    wind_gust_mph = dy.Float64(nullable=True, metadata=AFTER_THE_HOUR, description="Null without gusts.")
+    precipitation_inches = dy.Float64(nullable=True, min=0, max=20, metadata=AFTER_THE_HOUR)
+    pressure_millibars = dy.Float64(nullable=True, min=850, max=1090, metadata=AFTER_THE_HOUR)
+    visibility_miles = dy.Float64(nullable=True, min=0, metadata=AFTER_THE_HOUR)
+
+    @dy.rule()
+    def wind_speed_is_plausible(cls) -> pl.Expr:  # noqa: N805
+        """Neither wind nor gusts are negative or above 250 mph, which no station has ever recorded."""
+        return pl.all_horizontal(pl.col("wind_speed_mph", "wind_gust_mph").is_between(0, 250).fill_null(True))
+
+    @dy.rule()
+    def hour_belongs_to_service_date(cls) -> pl.Expr:  # noqa: N805
+        """The instant is a full hour, and falls on the service date in New York."""
+        hour = pl.col("observed_hour_at")
+        on_the_hour = hour == hour.dt.truncate("1h")
+        return on_the_hour & (hour.dt.convert_time_zone(NEW_YORK).dt.date() == pl.col("service_date"))
+
+
+class Airports(dy.Schema):
+    """One airport of the United States as the airport list has it; the list is incomplete."""
+
+    airport = dy.String(primary_key=True, metadata=ALWAYS, description="Airport code.")
+    name = dy.String(metadata=ALWAYS)
+    latitude_degrees = dy.Float64(min=-90, max=90, metadata=ALWAYS)
+    longitude_degrees = dy.Float64(min=-180, max=180, metadata=ALWAYS)
+    altitude_feet = dy.Int64(metadata=ALWAYS)
+    time_zone = dy.String(nullable=True, metadata=ALWAYS, description="IANA time zone; null for three small airports.")
+
+
+class Planes(dy.Schema):
+    """One aircraft of the register, which lacks 15.6 % of the flights; a snapshot, so not for features."""
+
+    tail_number = dy.String(primary_key=True, description="Registration.")
+    manufactured_year = dy.Int64(nullable=True, min=1900, max=2100, description="Year built; null if not registered.")
+    aircraft_type = dy.String()
+    manufacturer = dy.String()
+    model = dy.String()
+    engine_count = dy.Int64(min=1)
+    seat_count = dy.Int64(min=1)
+    cruising_speed_mph = dy.Int64(nullable=True, min=1, description="Null for all but 23 aircraft.")
+    engine_type = dy.String()
+
+
+class Airlines(dy.Schema):
+    """One carrier."""
+
+    carrier = dy.String(primary_key=True, regex=r"^[A-Z0-9]{2}$", metadata=ALWAYS, description="Carrier code.")
+    name = dy.String(metadata=ALWAYS)
+
+
+class DelayLabels(dy.Schema):
+    """One flight that arrived, and whether it was late; cancelled and diverted flights have no label and no row."""
+
+    service_date = dy.Date(primary_key=True, metadata=ALWAYS, description="New York local date of scheduled departure.")
+    carrier = dy.String(primary_key=True, metadata=ALWAYS, description="Carrier code.")
+    flight_number = dy.Int64(primary_key=True, metadata=ALWAYS, description="Flight number of the carrier.")
+    origin = dy.String(primary_key=True, metadata=ALWAYS, description="Airport of departure.")
+    scheduled_departure_at = dy.Datetime(
+        primary_key=True, time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Scheduled departure."
+    )
+    arrival_delay_minutes = dy.Int64(metadata=known_at("known_at"), description="Arrival less its schedule.")
+    is_late = dy.Bool(metadata=known_at("known_at"), description="Arrived 15 minutes late or more.")
+    known_at = dy.Datetime(
+        time_zone="UTC", time_unit="us", metadata=known_at("known_at"), description="Arrival, when the label is known."
+    )
+
+    @dy.rule()
+    def lateness_follows_from_the_delay(cls) -> pl.Expr:  # noqa: N805
+        """Late is a delay of 15 minutes or more."""
+        return pl.col("is_late") == (pl.col("arrival_delay_minutes") >= LATE_FROM_MINUTES)
