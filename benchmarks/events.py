@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
-
-from ml_platform.execution.events import log_materializations
 
 BY_DAY = dg.DailyPartitionsDefinition("2013-01-01", end_date="2014-01-01")
 STORAGE = {"module": "ml_platform.execution.local_storage", "class": "LocalStorage"}
@@ -45,8 +44,10 @@ def once() -> None:
 def twice(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
     """Two events per partition; the second has the data version."""
     yield dg.Output(None)
-    keys = context.partition_keys
-    log_materializations(context, [dg.AssetMaterialization(context.asset_key, partition=key) for key in keys])
+    step, last = context.get_step_execution_context(), context.partition_keys[-1]
+    for key in context.partition_keys:
+        event = dg.AssetMaterialization(context.asset_key, partition=key)
+        DagsterEvent.asset_materialization(step, event, DagsterEventBatchMetadata("second", is_end=key == last))
 
 
 def seconds_to_materialize(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> float:

@@ -22,9 +22,13 @@ PlatformError
 │   ├── TrialLostError                   the process of one trial died
 │   ├── NoSurvivingTrialError            every trial of a search failed
 │   └── NotEnoughDataError
-└── RegistryError
-    ├── ModelNotFoundError
-    └── NoChampionError
+├── RegistryError
+│   ├── ModelNotFoundError
+│   └── NoChampionError
+└── RunError
+    ├── RunRequestError                  no such job, asset, partition or config field
+    ├── RunFailedError
+    └── RunCanceledError
 
 Belongs here: what went wrong, as a class. Does not: how it is retried or told (`recovery`).
 """
@@ -143,5 +147,25 @@ class ModelNotFoundError(RegistryError):
     """No such registered model or version."""
 
 
+class ModelNotApprovedError(RegistryError):
+    """A version that the gate has not approved was to be promoted."""
+
+
 class NoChampionError(RegistryError):
     """No version has been promoted for the time asked about."""
+
+
+class RunError(PlatformError):
+    """A run that was started here did not succeed."""
+
+
+class RunRequestError(RunError):
+    """A run of a job, asset, partition or config field that does not exist."""
+
+
+class RunFailedError(RunError):
+    """A run in which a step failed."""
+
+
+class RunCanceledError(RunError):
+    """A run that was canceled before it finished."""

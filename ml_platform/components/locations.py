@@ -1,6 +1,7 @@
 """One code location, assembled from the folders of all use cases."""
 
 import importlib
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +24,14 @@ def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definit
     for module in COMPONENT_MODULES:
         importlib.import_module(module)  # the tree validates every defs.yaml, also those of the sibling locations
     tree = dg.ComponentTree.for_project(root)
-    folders = sorted(path.parent for path in tree.defs_module_path.glob(f"*/{FILE_NAME}") if (path.parent / location).is_dir())
+    folders = sorted(
+        path.parent for path in tree.defs_module_path.glob(f"*/{FILE_NAME}") if (path.parent / location).is_dir()
+    )
     if not folders:
         raise DefinitionError(
-            f"No use case has a folder '{location}'.", remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml."
+            f"No use case has a folder '{location}'.",
+            remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml.",
         )
-    return dg.Definitions.merge(*(tree.build_defs(f"{folder.name}/{location}") for folder in folders))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # the tree's own use of what Dagster still calls beta
+        return dg.Definitions.merge(*(tree.build_defs(f"{folder.name}/{location}") for folder in folders))

@@ -21,7 +21,9 @@ class UseCase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="Name of the folder; the first part of every asset key.", pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(
+        description="Name of the folder; the first part of every asset key.", pattern=r"^[a-z][a-z0-9_]*$"
+    )
     description: str = Field(description="The question that the use case answers, in one sentence.")
     owners: list[str] = Field(description="Who is asked and alerted: e-mail addresses, or `team:<name>`.")
     timezone: str = Field(description="IANA time zone in which a day and a month begin.")
@@ -103,13 +105,17 @@ def load_use_case(folder: Path) -> UseCase:
         if path.is_file():
             break
     else:
-        raise DefinitionError(f"No {FILE_NAME} in {folder.name} or above it.", remedy="Copy the one of use_cases/flights.")
+        raise DefinitionError(
+            f"No {FILE_NAME} in {folder.name} or above it.", remedy="Copy the one of use_cases/flights."
+        )
     try:
         return UseCase.model_validate(yaml.safe_load(path.read_text()))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         fields = ", ".join(UseCase.model_fields)
-        raise DefinitionError(f"use_cases/{path.parent.name}/{FILE_NAME}: {problems}.", remedy=f"Its fields are {fields}.") from error
+        raise DefinitionError(
+            f"use_cases/{path.parent.name}/{FILE_NAME}: {problems}.", remedy=f"Its fields are {fields}."
+        ) from error
 
 
 def _month_after(day: dt.date) -> dt.date:

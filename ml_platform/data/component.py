@@ -1,6 +1,6 @@
 """The component behind `data/defs.yaml`: landing objects to raw, clean and feature tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 from pydantic import Field
@@ -27,6 +27,11 @@ class LandedTable(dg.Model, dg.Resolvable):
         default=(), description="Days (YYYY-MM-DD) for which the upstream is known to deliver nothing; published empty."
     )
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether there is one object a day."""
+        return "{day}" in self.landing
+
 
 class CleanedTable(dg.Model, dg.Resolvable):
     """A table that its contract vouches for, and the quarantine of the rows that broke it."""
@@ -34,11 +39,17 @@ class CleanedTable(dg.Model, dg.Resolvable):
     name: str = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
     source: str = Field(description="Name of the landed table that the rows come from.")
-    function: str = Field(description="`module:function` from the source frame (and the references) to one clean row for each source row.")
+    function: str = Field(
+        description="`module:function` from the source frame (and the references) to one clean row for each source row."
+    )
     contract: str = Field(description="`module:Schema` that every published row holds to.")
     quarantine: str = Field(description="Name of the table of refused rows, each with the rules that it broke.")
-    references: Sequence[str] = Field(default=(), description="Names of unpartitioned tables passed to the function by their name.")
-    partition_column: str | None = Field(None, description="Column whose date is the partition; absent for unpartitioned tables.")
+    references: Sequence[str] = Field(
+        default=(), description="Names of unpartitioned tables passed to the function by their name."
+    )
+    partition_column: str | None = Field(
+        None, description="Column whose date is the partition; absent for unpartitioned tables."
+    )
     reject_above: float = Field(
         0.05, ge=0, le=1, description="Share of refused rows above which nothing of the partition is published."
     )
@@ -58,6 +69,7 @@ class DerivedTable(dg.Model, dg.Resolvable):
 class FeatureInput(dg.Model, dg.Resolvable):
     """A history that features are computed from."""
 
+    parameter: str = Field(description="Parameter of the feature function that receives the history.")
     table: str = Field(description="Name of a cleaned table whose contract says when each column becomes known.")
     look_back_days: int = Field(0, ge=0, description="Days before the partition that the function needs to see.")
 
@@ -69,11 +81,15 @@ class FeatureTable(dg.Model, dg.Resolvable):
     description: str = Field(description="Grain and prediction time, in one sentence; shown in the UI.")
     rows: str = Field(description="Name of the cleaned table whose rows are predicted for.")
     prediction_at: str = Field(description="`module:function` that adds the instant `prediction_at` to each row.")
-    function: str = Field(description="`module:function(rows, **inputs)` that returns one row of features for each row.")
-    inputs: Mapping[str, FeatureInput] = Field(description="Histories by the function's parameter name.")
+    function: str = Field(
+        description="`module:function(rows, **inputs)` that returns one row of features for each row."
+    )
+    inputs: Sequence[FeatureInput] = Field(description="Histories that the function is given.")
     contract: str = Field(description="`module:Schema` of keys and features.")
     partition_column: str = Field(description="Column whose date is the partition.")
-    audit_cuts: int = Field(5, ge=1, description="Instants at which the future is hidden and the features are recomputed, each run.")
+    audit_cuts: int = Field(
+        5, ge=1, description="Instants at which the future is hidden and the features are recomputed, each run."
+    )
 
 
 class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
@@ -81,7 +97,9 @@ class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
 
     landed: Sequence[LandedTable] = Field(description="Raw tables.")
     cleaned: Sequence[CleanedTable] = Field(default=(), description="Cleaned tables, each with its quarantine.")
-    derived: Sequence[DerivedTable] = Field(default=(), description="Tables derived from one cleaned table, such as labels.")
+    derived: Sequence[DerivedTable] = Field(
+        default=(), description="Tables derived from one cleaned table, such as labels."
+    )
     features: Sequence[FeatureTable] = Field(default=(), description="Feature tables.")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -19,11 +19,10 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
         DefinitionError: a table is declared twice, or refers to one that is not declared.
     """
     _require_declared(pipeline, use_case)
-    landed = {table.name: table for table in pipeline.landed}
     cleaned = {table.name: table for table in pipeline.cleaned}
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
-        *(cleaned_asset(use_case, table, landed[table.source]) for table in pipeline.cleaned),
+        *(cleaned_asset(use_case, table) for table in pipeline.cleaned),
         *(derived_asset(use_case, table) for table in pipeline.derived),
         *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
     ]
@@ -31,8 +30,14 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
         jobs=[
-            dg.define_asset_job(f"build_{use_case.name}_days", dg.AssetSelection.assets(*daily), partitions_def=use_case.by_day),
-            *([dg.define_asset_job(f"refresh_{use_case.name}_references", dg.AssetSelection.assets(*whole))] if whole else []),
+            dg.define_asset_job(
+                f"build_{use_case.name}_days", dg.AssetSelection.assets(*daily), partitions_def=use_case.by_day
+            ),
+            *(
+                [dg.define_asset_job(f"refresh_{use_case.name}_references", dg.AssetSelection.assets(*whole))]
+                if whole
+                else []
+            ),
         ],
     )
 
@@ -47,7 +52,9 @@ def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:
     declared = [table.name for table in (*pipeline.landed, *pipeline.cleaned, *pipeline.derived, *pipeline.features)]
     declared += [table.quarantine for table in pipeline.cleaned]
     if repeated := sorted({name for name in declared if declared.count(name) > 1}):
-        raise DefinitionError(f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once.")
+        raise DefinitionError(
+            f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once."
+        )
     for user, wanted, allowed in _references(pipeline):
         if wanted not in allowed:
             raise DefinitionError(
@@ -69,6 +76,4 @@ def _references(pipeline: DataPipeline) -> Iterator[tuple[str, str, set[str]]]:
         yield derived.name, derived.source, cleaned - whole
     for features in pipeline.features:
         yield features.name, features.rows, cleaned - whole
-        yield from ((features.name, history.table, cleaned - whole) for history in features.inputs.values())
-
-
+        yield from ((features.name, history.table, cleaned - whole) for history in features.inputs)

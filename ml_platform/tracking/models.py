@@ -23,6 +23,7 @@ from ml_platform.errors import DefinitionError, ObjectCorruptError
 
 TRUSTED_TYPES = (
     "functools.partial",
+    "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils.validation.check_array",
 )

@@ -16,8 +16,10 @@ class BaselineConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="What reports call it, e.g. `carrier_by_hour_rate`.")
-    by: tuple[str, ...] = Field((), description="Feature columns that form the groups; none means one constant rate.")
-    smoothing_rows: float = Field(50.0, ge=0.0, description="Rows of the overall rate mixed into each group.")
+    by: tuple[str, ...] = Field(
+        default=(), description="Feature columns that form the groups; none means one constant rate."
+    )
+    smoothing_rows: float = Field(default=50.0, ge=0.0, description="Rows of the overall rate mixed into each group.")
 
 
 class GroupRate(BaseModel):

@@ -13,18 +13,17 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.training.metrics import (
+    BETTER_WHEN_HIGHER,
     BoolArray,
     FloatArray,
     IntArray,
     MetricName,
     calibration_codes,
-    has_both_classes,
-    is_better_when_higher,
-    log_losses,
     score,
 )
 
-RESAMPLES_AT_ONCE = 100
+RESAMPLES_AT_ONCE = 25
+SMALLEST_PROBABILITY = 1e-15
 
 
 class Interval(BaseModel):
@@ -81,7 +80,7 @@ def advantage(metric: MetricName, rows: ScoredRows, other: FloatArray, sample: D
     Raises:
         NotEnoughDataError: the metric is not defined on these rows.
     """
-    sign = 1.0 if is_better_when_higher(metric) else -1.0
+    sign = 1.0 if metric in BETTER_WHEN_HIGHER else -1.0
     value = score(metric, rows.labels, rows.scores) - score(metric, rows.labels, other)
     drawn = resampled(metric, rows, sample) - resampled(metric, rows.scored_by(other), sample)
     return _interval(sign * value, sign * drawn)
@@ -95,8 +94,8 @@ def resampled(metric: MetricName, rows: ScoredRows, sample: DaySample) -> FloatA
         case "pr_auc_score":
             return _pr_auc_scores(rows, sample.counts)
         case "log_loss":
-            return _means(log_losses(rows.labels, rows.scores), rows.days, sample.counts)
-        case "brier_score_loss":
+            return _means(_log_losses(rows), rows.days, sample.counts)
+        case "brier_score":
             return _means((rows.scores - rows.labels) ** 2, rows.days, sample.counts)
         case "expected_calibration_error":
             return _calibration_errors(rows, sample.counts)
@@ -123,19 +122,20 @@ def _roc_auc_scores(rows: ScoredRows, counts: FloatArray) -> FloatArray:
 
 
 def _pr_auc_scores(rows: ScoredRows, counts: FloatArray) -> FloatArray:
-    positives, negatives = (by_day[::-1] for by_day in _by_score_and_day(rows, counts.shape[1]))
+    positives, negatives = (by_day[::-1].T for by_day in _by_score_and_day(rows, counts.shape[1]))
     everyone = positives + negatives
-    scores = [
-        _average_precision(positives @ block.T, everyone @ block.T)
-        for block in np.array_split(counts, -(-len(counts) // RESAMPLES_AT_ONCE))
-    ]
-    return np.concatenate(scores)
+    blocks = np.array_split(counts, -(-len(counts) // RESAMPLES_AT_ONCE))
+    return np.concatenate([_average_precisions(block @ positives, block @ everyone) for block in blocks])
 
 
-def _average_precision(gained: FloatArray, flagged: FloatArray) -> FloatArray:
-    found = np.cumsum(gained, axis=0)
-    precision = np.divide(found, np.maximum(np.cumsum(flagged, axis=0, out=flagged), 1.0), out=found.copy())
-    return _ratio(np.einsum("sr,sr->r", gained, precision), found[-1])
+def _average_precisions(gained: FloatArray, flagged: FloatArray) -> FloatArray:
+    """One a resample, from positives and rows at each score, highest first; a score of no drawn day counts nothing."""
+    found = np.cumsum(gained, axis=1)
+    np.cumsum(flagged, axis=1, out=flagged)
+    np.maximum(flagged, 1.0, out=flagged)
+    totals = found[:, -1].copy()
+    np.divide(found, flagged, out=found)
+    return _ratio(np.einsum("rs,rs->r", gained, found), totals)
 
 
 def _calibration_errors(rows: ScoredRows, counts: FloatArray) -> FloatArray:
@@ -159,7 +159,7 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
         return np.where(denominator > 0, numerator / denominator, np.nan)
 
 
-def is_comparable(metric: MetricName, labels: BoolArray) -> bool:
-    """True if the metric is defined on rows with these labels."""
-    ranking = metric in ("roc_auc_score", "pr_auc_score")
-    return has_both_classes(labels) if ranking else len(labels) > 0
+def _log_losses(rows: ScoredRows) -> FloatArray:
+    likelihood = np.where(rows.labels, rows.scores, 1.0 - rows.scores)
+    losses: FloatArray = -np.log(np.clip(likelihood, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY))
+    return losses

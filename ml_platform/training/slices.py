@@ -11,8 +11,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import DefinitionError
-from ml_platform.training.intervals import ScoredRows, is_comparable
-from ml_platform.training.metrics import FloatArray, IntArray, MetricName, score
+from ml_platform.training.intervals import ScoredRows
+from ml_platform.training.metrics import FloatArray, IntArray, MetricName, is_defined, score
 
 SLICE_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss")
 
@@ -22,8 +22,8 @@ class SliceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    by: tuple[str, ...] = Field((), description="Columns whose values are slices, one column at a time.")
-    minimum_rows: int = Field(200, ge=1, description="Slices with fewer rows are left out.")
+    by: tuple[str, ...] = Field(default=(), description="Columns whose values are slices, one column at a time.")
+    minimum_rows: int = Field(default=200, ge=1, description="Slices with fewer rows are left out.")
 
 
 class Slice(NamedTuple):
@@ -84,7 +84,7 @@ def _score_slice(piece: Slice, rows: ScoredRows, metrics: Sequence[MetricName]) 
         rows=len(rows.labels),
         positive_rate=_mean(rows.labels.astype(np.float64)),
         mean_score=_mean(rows.scores),
-        metrics={m: score(m, rows.labels, rows.scores) if is_comparable(m, rows.labels) else None for m in metrics},
+        metrics={m: score(m, rows.labels, rows.scores) if is_defined(m, rows.labels) else None for m in metrics},
     )
 
 

@@ -36,9 +36,13 @@ class WindowConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    validation_days: int = Field(14, ge=1, description="Last days of the fit window, on which trials are ranked.")
-    holdout_days: int = Field(14, ge=1, description="Days just before as-of, touched by nothing before the gate.")
-    minimum_rows: int = Field(1000, ge=1, description="Labelled rows that each window needs at least.")
+    validation_days: int = Field(
+        default=14, ge=1, description="Last days of the fit window, on which trials are ranked."
+    )
+    holdout_days: int = Field(
+        default=14, ge=1, description="Days just before as-of, touched by nothing before the gate."
+    )
+    minimum_rows: int = Field(default=1000, ge=1, description="Labelled rows that each window needs at least.")
 
 
 class Windows(BaseModel):

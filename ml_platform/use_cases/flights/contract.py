@@ -228,3 +228,86 @@ class DelayLabels(dy.Schema):
     def lateness_follows_from_the_delay(cls) -> pl.Expr:  # noqa: N805
         """Late is a delay of 15 minutes or more."""
         return pl.col("is_late") == (pl.col("arrival_delay_minutes") >= LATE_FROM_MINUTES)
+
+
+AT_PREDICTION = known_at("prediction_at")
+
+
+def _feature(description: str) -> dy.Float32:
+    """A number known at the prediction time; null where nothing was known in its window."""
+    return dy.Float32(nullable=True, allow_inf=False, allow_nan=False, metadata=AT_PREDICTION, description=description)
+
+
+class DelayFeatures(dy.Schema):
+    """One scheduled flight as it looked two hours before scheduled departure; delays in minutes, shares from 0 to 1.
+
+    A width at the end of a name is the window before the prediction time in which the delays became known. A share is
+    of flights late by 15 minutes or more. Overdue: scheduled in the last six hours, not departed. Stuck: overdue for
+    two to 24 hours. A flight is one flight number of a carrier at its origin.
+    """
+
+    service_date = dy.Date(primary_key=True, metadata=ALWAYS, description="New York local date of scheduled departure.")
+    carrier = dy.String(primary_key=True, metadata=ALWAYS, description="Carrier code.")
+    flight_number = dy.Int64(primary_key=True, metadata=ALWAYS, description="Flight number of the carrier.")
+    origin = dy.String(primary_key=True, metadata=ALWAYS, description="Airport of departure.")
+    scheduled_departure_at = dy.Datetime(
+        primary_key=True, time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Scheduled departure."
+    )
+    prediction_at = dy.Datetime(
+        time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Two hours before scheduled departure."
+    )
+    scheduled_hour = dy.Int16(min=0, max=23, metadata=ALWAYS, description="Hour of scheduled departure in New York.")
+    weekday = dy.Int16(min=1, max=7, metadata=ALWAYS, description="Day of the week of the service date; Monday is 1.")
+    scheduled_minute_of_day = dy.Float32(metadata=ALWAYS, description="Scheduled departure, minutes since midnight.")
+    distance_miles = dy.Float32(metadata=ALWAYS, description="Distance between the airports.")
+    scheduled_minutes = dy.Float32(metadata=ALWAYS, description="From scheduled departure to scheduled arrival.")
+    same_hour_flights = dy.Float32(metadata=ALWAYS, description="Flights scheduled from the origin in the same hour.")
+    temperature_fahrenheit = _feature("Temperature at the origin, last hour known within six.")
+    dew_point_fahrenheit = _feature("Dew point at the origin, last hour known within six.")
+    wind_direction_degrees = _feature("Direction of the wind at the origin, last hour known within six.")
+    wind_speed_mph = _feature("Wind speed at the origin, last hour known within six.")
+    visibility_miles = _feature("Visibility at the origin, last hour known within six.")
+    precipitation_inches = _feature("Precipitation at the origin, last hour known within six.")
+    precipitation_inches_6h = _feature("Precipitation at the origin, sum of the hours known in the last six.")
+    flight_previous_delay_minutes = _feature("Arrival delay of the latest arrival of this flight within eight days.")
+    network_arrival_delay_minutes_1d = _feature("Mean arrival delay, all flights.")
+    network_arrival_late_share_4h = _feature("Share of late arrivals, all flights.")
+    carrier_arrival_delay_minutes_4h = _feature("Mean arrival delay, same carrier.")
+    carrier_arrival_delay_minutes_1d = _feature("Mean arrival delay, same carrier.")
+    carrier_arrival_late_share_4h = _feature("Share of late arrivals, same carrier.")
+    carrier_arrival_late_share_7d = _feature("Share of late arrivals, same carrier.")
+    carrier_arrival_late_share_28d = _feature("Share of late arrivals, same carrier.")
+    origin_arrival_delay_minutes_4h = _feature("Mean arrival delay, same origin.")
+    origin_arrival_late_share_7d = _feature("Share of late arrivals, same origin.")
+    destination_arrival_delay_minutes_6h = _feature("Mean arrival delay, same destination.")
+    destination_arrival_delay_minutes_1d = _feature("Mean arrival delay, same destination.")
+    destination_arrival_delay_minutes_7d = _feature("Mean arrival delay, same destination.")
+    destination_arrival_late_share_1d = _feature("Share of late arrivals, same destination.")
+    route_arrival_delay_minutes_28d = _feature("Mean arrival delay, same carrier, origin and destination.")
+    route_arrival_late_share_7d = _feature("Share of late arrivals, same carrier, origin and destination.")
+    flight_arrival_delay_minutes_7d = _feature("Mean arrival delay, same flight.")
+    flight_arrival_late_share_7d = _feature("Share of late arrivals, same flight.")
+    flight_arrival_late_share_28d = _feature("Share of late arrivals, same flight.")
+    origin_hour_arrival_late_share_28d = _feature("Share of late arrivals, same origin and scheduled hour.")
+    carrier_hour_arrival_late_share_28d = _feature("Share of late arrivals, same carrier and scheduled hour.")
+    network_departure_delay_minutes_1h = _feature("Mean departure delay, all flights.")
+    network_departure_late_share_1h = _feature("Share of late departures, all flights.")
+    network_departure_late_share_4h = _feature("Share of late departures, all flights.")
+    origin_departure_delay_minutes_2h = _feature("Mean departure delay, same origin.")
+    origin_departure_late_share_1h = _feature("Share of late departures, same origin.")
+    origin_departure_late_share_4h = _feature("Share of late departures, same origin.")
+    carrier_departure_late_share_2h = _feature("Share of late departures, same carrier.")
+    carrier_origin_departure_delay_minutes_2h = _feature("Mean departure delay, same carrier and origin.")
+    carrier_origin_departure_late_share_2h = _feature("Share of late departures, same carrier and origin.")
+    destination_departure_late_share_6h = _feature("Share of late departures, same destination.")
+    network_overdue_flights = _feature("Flights overdue, all.")
+    network_overdue_minutes = _feature("Minutes that all overdue flights have been overdue together.")
+    network_stuck_flights = _feature("Flights stuck, all.")
+    origin_overdue_flights = _feature("Flights overdue, same origin.")
+    origin_overdue_minutes = _feature("Minutes that overdue flights have been overdue together, same origin.")
+    origin_stuck_flights = _feature("Flights stuck, same origin.")
+    carrier_overdue_minutes = _feature("Minutes that overdue flights have been overdue together, same carrier.")
+    carrier_stuck_flights = _feature("Flights stuck, same carrier.")
+    carrier_origin_overdue_minutes = _feature("Minutes overdue together, same carrier and origin.")
+    destination_overdue_flights = _feature("Flights overdue, same destination.")
+    destination_stuck_flights = _feature("Flights stuck, same destination.")

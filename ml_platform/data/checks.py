@@ -1,0 +1,113 @@
+"""Asset checks of tables, and what a refusal says.
+
+Belongs here: turning an audit into what the UI shows. Does not: the audit (`audit`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from ml_platform.data.audit import Audited, Conservation
+from ml_platform.errors import ContractViolatedError, LeakageError
+from ml_platform.point_in_time.audit import KnowledgeAudit
+from ml_platform.storage.io_managers import DeltaTableIOManager
+
+ROWS_MEET_THE_CONTRACT = "rows_meet_the_contract"
+ROWS_ARE_CONSERVED = "rows_are_conserved"
+
+
+def table_check_specs(key: dg.AssetKey) -> Sequence[dg.AssetCheckSpec]:
+    """The checks of every table with a contract."""
+    return [
+        dg.AssetCheckSpec(
+            ROWS_MEET_THE_CONTRACT,
+            asset=key,
+            description="Checked before publishing. Failed: too many rows broke a rule, and nothing was published.",
+        ),
+        dg.AssetCheckSpec(
+            ROWS_ARE_CONSERVED,
+            asset=key,
+            description="Rows in = published + quarantined + dropped as declared.",
+        ),
+    ]
+
+
+def contract_check(key: dg.AssetKey, audited: Audited) -> dg.AssetCheckResult:
+    """Whether no partition refused more rows than the table allows."""
+    return dg.AssetCheckResult(
+        passed=not audited.overfull,
+        asset_key=key,
+        check_name=ROWS_MEET_THE_CONTRACT,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "rows_in": audited.rows_in,
+            "rows_refused": audited.refused.height,
+            "refused_by_rule": rule_counts(audited.refused_by_rule),
+            "partitions_over_the_limit": [count.partition for count in audited.overfull],
+        },
+    )
+
+
+def conservation_check(key: dg.AssetKey, conserved: Conservation) -> dg.AssetCheckResult:
+    """The rows that came in, and where they went."""
+    return dg.AssetCheckResult(
+        passed=conserved.rows_in == conserved.published + conserved.quarantined + conserved.dropped,
+        asset_key=key,
+        check_name=ROWS_ARE_CONSERVED,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "rows_in": conserved.rows_in,
+            "rows_published": conserved.published,
+            "rows_quarantined": conserved.quarantined,
+            "rows_dropped_as_declared": conserved.dropped,
+        },
+    )
+
+
+def require_all_accepted(audited: Audited, key: dg.AssetKey, tables: DeltaTableIOManager) -> None:
+    """Pass if every row of a table that is computed, not delivered, holds to its contract.
+
+    Raises:
+        ContractViolatedError: a row does not, so the function that computes it is wrong.
+    """
+    if not audited.refused.height:
+        return
+    name = "/".join(key.path)
+    rules = ", ".join(f"{rows:,} by '{rule}'" for rule, rows in audited.refused_by_rule.items())
+    raise ContractViolatedError(
+        f"{name}: {audited.refused.height:,} of {audited.rows_in:,} computed rows break the contract, {rules}",
+        got=f"for example {audited.refused.item(0, 'row')}",
+        kept=f"Nothing was published; {standing_version(tables, key)} stands",
+        remedy="Correct the function that computes the table, or its contract; its input has been accepted before",
+    )
+
+
+def rule_counts(refused_by_rule: Mapping[str, int]) -> dg.TableMetadataValue:
+    """Rules and the rows that broke each, as a table for the UI."""
+    schema = dg.TableSchema(columns=[dg.TableColumn("rule", "string"), dg.TableColumn("rows", "int")])
+    records = [dg.TableRecord({"rule": rule, "rows": rows}) for rule, rows in refused_by_rule.items()]
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def standing_version(tables: DeltaTableIOManager, key: dg.AssetKey) -> str:
+    """What readers of a table see while nothing new is published: "version 41", or "no version"."""
+    version = tables.location.tables().version("/".join(key.path))
+    return "no version" if version is None else f"version {version}"
+
+
+def require_no_leak(knowledge: KnowledgeAudit, key: dg.AssetKey, tables: DeltaTableIOManager) -> None:
+    """Pass if no feature changed when the future was hidden.
+
+    Raises:
+        LeakageError: one did, so it cannot be computed at prediction time.
+    """
+    if not knowledge.leaks:
+        return
+    columns = knowledge.leaking_columns
+    raise LeakageError(
+        f"{'/'.join(key.path)}: {len(columns)} features use what was not yet known: {', '.join(columns[:8])}",
+        expected="the same values when all that became known later is hidden",
+        got=str(knowledge.leaks[0]),
+        kept=f"Nothing was published; {standing_version(tables, key)} stands",
+        remedy="Take values through ml_platform.point_in_time.windows, whose joins go by the moment of knowing",
+    )

@@ -1,0 +1,144 @@
+"""Assets of cleaned and derived tables: write, audit, publish."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.data.audit import Audited, Conservation, Quarantine, audit, violation
+from ml_platform.data.component import CleanedTable, DerivedTable
+from ml_platform.data.checks import (
+    conservation_check,
+    contract_check,
+    require_all_accepted,
+    rule_counts,
+    standing_version,
+    table_check_specs,
+)
+from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
+
+Events = Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]
+
+
+def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition:
+    """The clean table and its quarantine, from one step: every source row is in exactly one of them.
+
+    The quarantine is published even where so many rows are refused that the clean table is not: it is what to look at.
+    """
+    contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
+    spec, quarantine = _clean_spec(use_case, table), _quarantine_spec(use_case, table)
+    references = {name: dg.AssetIn(use_case.key(name)) for name in table.references}
+
+    @dg.multi_asset(
+        name=f"{use_case.name}__{table.name}",
+        ins={"source": dg.AssetIn(use_case.key(table.source)), **references},
+        outs={
+            "quarantine": dg.AssetOut.from_spec(quarantine, io_manager_key="tables"),
+            "clean": dg.AssetOut.from_spec(spec, io_manager_key="tables"),
+        },
+        check_specs=table_check_specs(spec.key),
+        partitions_def=spec.partitions_def,
+        backfill_policy=BACKFILL_IN_ONE_RUN,
+        required_resource_keys={"tables"},
+    )
+    def clean(context: dg.AssetExecutionContext, source: pl.LazyFrame, **references: pl.LazyFrame) -> Events:
+        rows = source.collect()
+        cleaned = function(rows.lazy(), **references).collect()
+        audited = audit(
+            cleaned,
+            contract,
+            table=_name(spec.key),
+            partition_column=table.partition_column,
+            reject_above=table.reject_above,
+        )
+        conserved = Conservation(rows.height, audited.accepted.height, audited.refused.height)
+        conserved.check(_name(spec.key))
+        _add_counts(context, spec.key, audited, daily=table.partition_column is not None)
+        yield dg.Output(audited.refused, "quarantine")
+        yield contract_check(spec.key, audited)
+        if refusal := violation(
+            audited,
+            table=_name(spec.key),
+            quarantine=_name(quarantine.key),
+            reject_above=table.reject_above,
+            standing=standing_version(context.resources.tables, spec.key),
+            where=f"use_cases/{use_case.name}/data/defs.yaml",
+        ):
+            raise refusal
+        yield conservation_check(spec.key, conserved)
+        yield dg.Output(audited.accepted, "clean")
+
+    return clean
+
+
+def derived_asset(use_case: UseCase, table: DerivedTable) -> dg.AssetsDefinition:
+    """A pure function of the same days of one table; the rows that it leaves out are counted as declared drops."""
+    contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
+    spec = table_spec(
+        use_case,
+        table.name,
+        description=table.description,
+        contract=contract,
+        partition_column=table.partition_column,
+        group="features",
+    )
+
+    @dg.multi_asset(
+        name=f"{use_case.name}__{table.name}",
+        ins={"source": dg.AssetIn(use_case.key(table.source))},
+        outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
+        check_specs=table_check_specs(spec.key),
+        partitions_def=spec.partitions_def,
+        backfill_policy=BACKFILL_IN_ONE_RUN,
+        required_resource_keys={"tables"},
+    )
+    def derive(context: dg.AssetExecutionContext, source: pl.LazyFrame) -> Events:
+        rows_in = source.select(pl.len()).collect().item()
+        derived = function(source).collect()
+        audited = audit(
+            derived, contract, table=_name(spec.key), partition_column=table.partition_column, reject_above=0
+        )
+        yield contract_check(spec.key, audited)
+        require_all_accepted(audited, spec.key, context.resources.tables)
+        yield conservation_check(spec.key, Conservation(rows_in, derived.height, 0, dropped=rows_in - derived.height))
+        yield dg.Output(audited.accepted)
+
+    return derive
+
+
+def _clean_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
+    return table_spec(
+        use_case,
+        table.name,
+        description=table.description,
+        contract=use_case.resolve(table.contract),
+        partition_column=table.partition_column,
+        group="clean",
+    )
+
+
+def _quarantine_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
+    return table_spec(
+        use_case,
+        table.quarantine,
+        description=f"One row refused by the contract of {use_case.name}/{table.name}, with the rules that it broke.",
+        contract=Quarantine,
+        partition_column="partition" if table.partition_column else None,
+        group="quarantine",
+    )
+
+
+def _add_counts(context: dg.AssetExecutionContext, key: dg.AssetKey, audited: Audited, *, daily: bool) -> None:
+    """Rows in and refused, on the materialization of each partition."""
+    for count in audited.partitions:
+        told = {
+            "rows_in": count.rows_in,
+            "rows_refused": count.refused,
+            "refused_by_rule": rule_counts(count.refused_by_rule),
+        }
+        context.add_asset_metadata(told, asset_key=key, partition_key=count.partition if daily else None)
+
+
+def _name(key: dg.AssetKey) -> str:
+    return "/".join(key.path)

@@ -1,0 +1,94 @@
+"""Where the rows went: what came in, what was published, what was quarantined, counted from the tables themselves.
+
+Only the tables' logs are read, so this is what a reader of the tables sees, whatever the runs reported.
+"""
+
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+from ml_platform.errors import TableNotFoundError
+from ml_platform.storage.tables import TableStore
+
+
+class Audit(NamedTuple):
+    """A cleaned table, the raw one that it is made of, and its quarantine."""
+
+    source: str
+    table: str
+    quarantine: str
+
+
+AUDITS = (
+    Audit("flights/raw", "flights/clean", "flights/quarantine"),
+    Audit("flights/weather_raw", "flights/weather_clean", "flights/weather_quarantine"),
+    Audit("flights/airports_raw", "flights/airports", "flights/airports_quarantine"),
+    Audit("flights/planes_raw", "flights/planes", "flights/planes_quarantine"),
+    Audit("flights/airlines_raw", "flights/airlines", "flights/airlines_quarantine"),
+)
+COMPUTED = ("flights/delay_features", "flights/delay_labels", "flights/delay_predictions", "flights/delay_quality")
+
+
+class AuditedRows(BaseModel):
+    """One cleaned table; counts are null where a table was never published."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str = Field(description="Name of the cleaned table.")
+    partitions: int | None = Field(description="Its published partitions.")
+    rows_in: int | None = Field(description="Rows of its source.")
+    published: int | None = Field(description="Its rows.")
+    quarantined: int | None = Field(description="Rows of its quarantine.")
+
+    @computed_field(description="Rows in = published + quarantined; null while one is missing.")  # type: ignore[prop-decorator]
+    @property
+    def is_conserved(self) -> bool | None:
+        """Rows in = published + quarantined."""
+        if self.rows_in is None or self.published is None or self.quarantined is None:
+            return None
+        return self.rows_in == self.published + self.quarantined
+
+
+class ComputedRows(BaseModel):
+    """One table that is computed from others; counts are null where it was never published."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str = Field(description="Name of the table.")
+    partitions: int | None = Field(description="Its published partitions.")
+    rows: int | None = Field(description="Its rows.")
+
+
+class _Size(NamedTuple):
+    partitions: int | None
+    rows: int | None
+
+
+def count_audited(store: TableStore) -> tuple[AuditedRows, ...]:
+    """The cleaned tables, in the order in which they are listed here."""
+    found = []
+    for audit in AUDITS:
+        size = _size(store, audit.table)
+        found.append(
+            AuditedRows(
+                table=audit.table,
+                partitions=size.partitions,
+                rows_in=_size(store, audit.source).rows,
+                published=size.rows,
+                quarantined=_size(store, audit.quarantine).rows,
+            )
+        )
+    return tuple(found)
+
+
+def count_computed(store: TableStore) -> tuple[ComputedRows, ...]:
+    """The computed tables, in the order in which they are listed here."""
+    return tuple(ComputedRows(table=name, **_size(store, name)._asdict()) for name in COMPUTED)
+
+
+def _size(store: TableStore, name: str) -> _Size:
+    try:
+        states = store.partitions(name)
+    except TableNotFoundError:
+        return _Size(None, None)
+    return _Size(len(states), sum(state.rows for state in states.values()))

@@ -1,0 +1,130 @@
+"""The demonstration: a year of flights through the three pipelines, each stage a Dagster run that `make dev` shows.
+
+Belongs here: which stages, in which order. Does not: how they are told (`narrator`), measured (`meter`) or summed up.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+import dagster as dg
+
+from ml_platform.demo.meter import MemoryMeter, Stopwatch
+from ml_platform.demo.narrator import Narrator, standing_console
+from ml_platform.demo.report import DemoReport, StageReport, write_report
+from ml_platform.demo.upstream import USE_CASE, land_everything
+from ml_platform.execution.executors import warm_up
+from ml_platform.execution.instance import open_instance
+from ml_platform.execution.launch import ALL_ASSETS_JOB, PartitionRange, RunRequest, platform_location, run_job
+from ml_platform.settings import Settings
+
+DAYS = PartitionRange("2013-01-01", "2013-12-31")
+AS_OF_MONTHS = ("2013-10-01", "2013-11-01", "2013-12-01")
+PREDICTED_DAYS = PartitionRange("2013-10-01", "2013-12-31")
+PRELOADED = ("ml_platform.training.definitions",)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Events are in the instance; on the terminal the narrator speaks."""
+
+
+class Stage(NamedTuple):
+    """One stage: its title, and what does it and gives the id of its run, if it was one."""
+
+    title: str
+    work: Callable[[Narrator], str | None]
+
+
+def run_demo(settings: Settings) -> DemoReport:
+    """Everything, from landing to the quality of predictions; the report is kept also of a demonstration that failed.
+
+    Raises:
+        PlatformError: a stage failed. What earlier stages published stands, and another start finds it done.
+    """
+    with open_instance() as instance, MemoryMeter() as memory:
+        stages = [Stage("Land a year of flights and weather", _land(settings)), *_runs(instance)]
+        narrator = Narrator(standing_console(), len(stages))
+        warm_up(PRELOADED)
+        started_at, watch, done = datetime.now(UTC), Stopwatch(), list[StageReport]()
+        for report in _each(stages, narrator):
+            done.append(report)
+            demo = DemoReport(
+                started_at=started_at,
+                cores=os.cpu_count() or 1,
+                seconds=watch.read().seconds,
+                peak_memory_bytes=memory.peak_bytes,
+                stages=tuple(done),
+            )
+            write_report(settings, demo)
+    return demo
+
+
+def _each(stages: Sequence[Stage], narrator: Narrator) -> Iterator[StageReport]:
+    """The report of each stage as it ends; a failing one is reported before its error goes on."""
+    for stage in stages:
+        watch = Stopwatch()
+        try:
+            with narrator.stage(stage.title):
+                run_id = stage.work(narrator)
+        except BaseException:
+            yield StageReport(title=stage.title, outcome="failed", **watch.read()._asdict())
+            raise
+        yield StageReport(title=stage.title, outcome="done", run_id=run_id, **watch.read()._asdict())
+
+
+def _land(settings: Settings) -> Callable[[Narrator], None]:
+    def work(narrator: Narrator) -> None:
+        narrator.note("fetching the source")
+        land_everything(settings, on_progress=lambda done, total: narrator.note(f"{done} of {total} objects"))
+
+    return work
+
+
+def _runs(instance: dg.DagsterInstance) -> list[Stage]:
+    """The Dagster runs, in the order of what they need."""
+    requests = [
+        ("Reference tables", RunRequest(platform_location("data"), f"refresh_{USE_CASE}_references")),
+        ("Daily tables", RunRequest(platform_location("data"), f"build_{USE_CASE}_days", partitions=DAYS)),
+    ]
+    for month in AS_OF_MONTHS:
+        name = date.fromisoformat(month).strftime("%B")
+        requests.append((f"Model as of {name}", _training(month)))
+        requests.append((f"Champion as of {name}", _promotion(month)))
+    requests.append(("Predictions and their quality", _predictions()))
+    return [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
+
+
+def _training(month: str) -> RunRequest:
+    assets = _keys("delay_model", "delay_evaluation", "delay_model_version")
+    return RunRequest(platform_location("training"), ALL_ASSETS_JOB, assets, partitions=month)
+
+
+def _promotion(month: str) -> RunRequest:
+    return RunRequest(platform_location("serving"), ALL_ASSETS_JOB, _keys("delay_champion"), partitions=month)
+
+
+def _predictions() -> RunRequest:
+    assets = _keys("delay_predictions", "delay_quality")
+    return RunRequest(platform_location("serving"), ALL_ASSETS_JOB, assets, partitions=PREDICTED_DAYS)
+
+
+def _keys(*names: str) -> list[dg.AssetKey]:
+    return [dg.AssetKey([USE_CASE, name]) for name in names]
+
+
+def _run(instance: dg.DagsterInstance, request: RunRequest) -> Callable[[Narrator], str]:
+    def work(narrator: Narrator) -> str:
+        counted: Counter[str] = Counter()
+
+        def tell(event: dg.DagsterEvent) -> None:
+            counted[event.event_type_value] += 1
+            steps, published = counted["STEP_SUCCESS"], counted["ASSET_MATERIALIZATION"]
+            narrator.note(f"{steps} steps done, {published} partitions published" + _at(event))
+
+        return run_job(instance, request, tell).run_id
+
+    return work
+
+
+def _at(event: dg.DagsterEvent) -> str:
+    return f", at {event.step_key}" if event.step_key else ""

@@ -1,0 +1,113 @@
+"""The summary as a person reads it. Pure formatting: every number is the summary's."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ml_platform.demo.models import MonthlyModel
+from ml_platform.demo.report import DemoReport
+from ml_platform.demo.rows import AuditedRows, ComputedRows
+from ml_platform.demo.summary import Summary
+from ml_platform.training.evaluation import Evaluation
+from ml_platform.training.metrics import MetricName
+
+MISSING = "not materialized yet"
+NOTHING = "-"
+METRICS: dict[MetricName, str] = {
+    "roc_auc_score": "ROC AUC",
+    "pr_auc_score": "PR AUC",
+    "log_loss": "log loss",
+    "brier_score": "Brier",
+}
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print the summary."""
+    console.print(_audited(summary.audited), _computed(summary.computed), _models(summary.models))
+    console.print(*(_scores(model.as_of, model.test) for model in summary.models if model.test))
+    if summary.cost:
+        console.print(_cost(summary.cost))
+    console.print(_table("Where to look next", ("", ""), [(place.what, place.how) for place in summary.places]))
+
+
+def _audited(tables: Iterable[AuditedRows]) -> Table:
+    rows = [
+        (
+            each.table,
+            MISSING if each.partitions is None else _count(each.partitions),
+            _count(each.rows_in),
+            _count(each.published),
+            _count(each.quarantined),
+            {True: "yes", False: "NO", None: NOTHING}[each.is_conserved],
+        )
+        for each in tables
+    ]
+    return _table("Rows", ("table", "partitions", "rows in", "published", "quarantined", "conserved"), rows)
+
+
+def _computed(tables: Iterable[ComputedRows]) -> Table:
+    rows = [(t.table, MISSING if t.partitions is None else _count(t.partitions), _count(t.rows)) for t in tables]
+    return _table("Computed tables", ("table", "partitions", "rows"), rows)
+
+
+def _models(models: Sequence[MonthlyModel]) -> Table:
+    columns = ("as of", "trials", "version", "gate", "promoted", "reason")
+    if not models:
+        return _table("Models", columns, [(MISSING, "", "", "", "", "")])
+    return _table("Models", columns, [_model(each) for each in models])
+
+
+def _model(model: MonthlyModel) -> tuple[str, ...]:
+    if model.version is None:
+        return model.as_of, _count(model.trials), MISSING, "", "", ""
+    version = model.version
+    promoted = "yes" if version.is_promoted else "no"
+    aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+    trials = _count(model.trials)
+    return (
+        model.as_of,
+        trials,
+        f"{version.name} {version.version}{aliases}",
+        version.gate,
+        promoted,
+        version.gate_reason,
+    )
+
+
+def _scores(as_of: str, test: Evaluation) -> Table:
+    """The model beside the baselines, on the same rows."""
+    days = f"{test.first_day} to {test.last_day}"
+    title = f"Scores on {days}, model as of {as_of}: {test.rows:,} flights, 95 % intervals by days"
+    model = ("model", *(str(test.metrics[metric]) for metric in METRICS))
+    baselines = [(each.name, *(f"{each.metrics[metric]:.3f}" for metric in METRICS)) for each in test.baselines]
+    return _table(title, ("", *METRICS.values()), [model, *baselines])
+
+
+def _cost(cost: DemoReport) -> Table:
+    memory = f"{cost.peak_memory_bytes / 2**30:.1f} GB at the peak"
+    title = (
+        f"Demonstration of {cost.started_at:%Y-%m-%d %H:%M} UTC: {cost.seconds:.0f} s on {cost.cores} cores, {memory}"
+    )
+    rows = [(s.title, s.outcome, f"{s.seconds:.1f}", f"{s.cpu_seconds:.1f}", s.run_id or "") for s in cost.stages]
+    return _table(title, ("stage", "", "seconds", "CPU seconds", "run"), rows)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Text to the left, numbers to the right."""
+    listed = list(rows)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=any(columns))
+    for number, column in enumerate(columns):
+        values = [row[number] for row in listed]
+        is_number = any(values) and all(value[:1].isdigit() or value in ("", NOTHING, MISSING) for value in values)
+        justify: Literal["left", "right"] = "right" if number and is_number else "left"
+        table.add_column(column, justify=justify, no_wrap=not number, overflow="fold")
+    for row in listed:
+        table.add_row(*row)
+    return table
+
+
+def _count(number: int | None) -> str:
+    return NOTHING if number is None else f"{number:,}"

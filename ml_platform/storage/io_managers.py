@@ -1,0 +1,243 @@
+"""IO managers: a table or a record in, a lazy table or a record out, each publication whole or not at all."""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import polars as pl
+from dagster._core.definitions.metadata import normalize_metadata
+from dagster._core.events import DagsterEvent
+from pydantic import BaseModel, Field, PrivateAttr
+
+from ml_platform.errors import DefinitionError, PartitionNotPublishedError
+from ml_platform.storage.batches import UNPARTITIONED
+from ml_platform.storage.content import root_hash
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.partition_events import materializations
+from ml_platform.storage.tables import Publication
+
+PARTITION_COLUMN = "ml_platform/partition_column"
+SORT_BY = "ml_platform/sort_by"
+RECORD_TYPE = "ml_platform/record_type"
+
+_LONGEST_FILE_NAME = 150
+
+
+class DeltaTableIOManager(dg.ConfigurableIOManager):
+    """Publishes frames as partitions of the asset's table, and reads the versions that the run pinned.
+
+    The asset's metadata names the column whose string is the partition key (`ml_platform/partition_column`) and the
+    order of the rows of a partition (`ml_platform/sort_by`).
+    """
+
+    location: StorageLocation = Field(description="Where the tables are.")
+    _read_by_step: dict[str, dict[str, int]] = PrivateAttr(default_factory=dict)
+
+    def handle_output(  # type: ignore[override]
+        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame
+    ) -> Iterator[DagsterEvent]:
+        """Publish `obj` as the whole content of the run's partitions, in one commit; no commit if nothing changed.
+
+        Raises:
+            DefinitionError: the asset is partitioned and does not name its partition column, or `obj` is no frame.
+            StorageError: the frame does not fit the partitions or the table.
+        """
+        name = "/".join(context.asset_key.path)
+        partitions = _partitions(context)
+        frame = _frame(name, obj)
+        publication = self.location.tables().publish(
+            name,
+            frame,
+            partitions,
+            key=_partition_column(name, context),
+            sort_by=_texts(context.definition_metadata.get(SORT_BY)),
+            commit=_commit_metadata(context, name, partitions, frame.height),
+        )
+        self.location.pins(context.step_context.dagster_run).repin(name, publication.version)
+        metadata = self._metadata(context, name, publication)
+        if len(partitions) > 1:
+            by_partition = {key: {"dagster/row_count": rows} for key, rows in publication.rows.items()}
+            yield from materializations(context, publication.content_hashes, metadata, by_partition)
+        else:
+            content = publication.content_hashes[partitions[0]]
+            context.step_context.set_data_version(context.asset_key, dg.DataVersion(content))
+            context.add_output_metadata({**metadata, "dagster/row_count": frame.height})
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | pl.DataFrame:
+        """Rows of the mapped partitions in the version that the run pinned; eager where the input is typed DataFrame.
+
+        Raises:
+            TableNotFoundError: the table was never published.
+            PartitionNotPublishedError: none of the mapped partitions is published.
+        """
+        name = "/".join(context.asset_key.path)
+        version = self.location.pins(context.step_context.dagster_run).pin(name)
+        self._read_by_step.setdefault(context.step_context.step.key, {})[name] = version
+        asked = list(context.asset_partition_keys) if context.has_asset_partitions else None
+        rows = self.location.tables().scan(name, version=version, partitions=asked)
+        _note(context, self._told(name, version, asked))
+        return rows.collect() if context.dagster_type.typing_type is pl.DataFrame else rows
+
+    def _told(self, name: str, version: int, asked: Sequence[str] | None) -> dict[str, Any]:
+        published = self.location.tables().partitions(name, version)
+        found = len(published if asked is None else published.keys() & set(asked))
+        return {"table_version": version, "partitions_read": found, "partitions_asked": len(asked or published)}
+
+    def _metadata(self, context: dg.OutputContext, name: str, publication: Publication) -> dict[str, Any]:
+        return {
+            "dagster/uri": f"{self.location.data_uri.rstrip('/')}/{name}",
+            "table_version": publication.version,
+            "partitions_written": len(publication.written),
+            "partitions_unchanged": len(publication.unchanged),
+            "content_root": root_hash(publication.content_hashes),
+            "read_versions": dg.MetadataValue.json(self._read_by_step.get(context.step_key, {})),
+        }
+
+
+class RecordIOManager(dg.ConfigurableIOManager):
+    """Keeps one small JSON document for each partition: a pydantic model or plain JSON data.
+
+    A run over several partitions returns a mapping from partition key to document, and is given one back. With
+    `ml_platform/record_type` ("module:Class") in the asset's metadata, that model is read, otherwise plain data.
+    """
+
+    location: StorageLocation = Field(description="Where the records are.")
+
+    def handle_output(  # type: ignore[override]
+        self, context: dg.OutputContext, obj: Any
+    ) -> Iterator[DagsterEvent]:
+        """Write each partition's document, whole or not at all.
+
+        Raises:
+            DefinitionError: a run over several partitions did not return exactly a document for each.
+        """
+        name = "/".join(context.asset_key.path)
+        partitions = _partitions(context)
+        documents = {key: _document(record) for key, record in _by_partition(name, obj, partitions).items()}
+        for key, document in documents.items():
+            self.location.artifacts().write(_record_path(name, key), document)
+        hashes = {key: hashlib.sha256(document).hexdigest() for key, document in documents.items()}
+        uri = {key: self.location.artifacts().uri_of(_record_path(name, key)) for key in documents}
+        if len(partitions) > 1:
+            yield from materializations(context, hashes, {}, {key: {"dagster/uri": uri[key]} for key in documents})
+        else:
+            context.step_context.set_data_version(context.asset_key, dg.DataVersion(hashes[partitions[0]]))
+            context.add_output_metadata({"dagster/uri": uri[partitions[0]]})
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """The document of the mapped partition, or a mapping of them where there are several.
+
+        Raises:
+            PartitionNotPublishedError: no document was ever written for any of them.
+        """
+        name = "/".join(context.asset_key.path)
+        keys = list(context.asset_partition_keys) if context.has_asset_partitions else [UNPARTITIONED]
+        store = self.location.artifacts()
+        present = {key: store.read(_record_path(name, key)) for key in keys if store.exists(_record_path(name, key))}
+        if not present:
+            raise PartitionNotPublishedError(
+                f"{name}: no record was written for {', '.join(keys[:3])}{' and more' if len(keys) > 3 else ''}.",
+                remedy=f"Materialize {name} for these partitions first.",
+            )
+        upstream = context.upstream_output
+        model = _text((upstream.definition_metadata if upstream else {}).get(RECORD_TYPE))
+        records = {key: _parsed(document, model) for key, document in present.items()}
+        return records if len(keys) > 1 else records[keys[0]]
+
+
+def _partitions(context: dg.OutputContext) -> list[str]:
+    return list(context.asset_partition_keys) if context.has_asset_partitions else [UNPARTITIONED]
+
+
+def _frame(name: str, obj: object) -> pl.DataFrame:
+    if isinstance(obj, pl.LazyFrame):
+        return obj.collect()
+    if isinstance(obj, pl.DataFrame):
+        return obj
+    raise DefinitionError(
+        f"The asset {name} did not return a table.",
+        expected="a polars DataFrame or LazyFrame",
+        got=type(obj).__name__,
+        kept="Nothing was published.",
+        remedy="Return a frame, or give the asset another io_manager_key.",
+    )
+
+
+def _partition_column(name: str, context: dg.OutputContext) -> str | None:
+    if not context.has_asset_partitions:
+        return None
+    column = _text(context.definition_metadata.get(PARTITION_COLUMN))
+    if column is None:
+        raise DefinitionError(
+            f"The asset {name} is partitioned and does not say by which column.",
+            expected=f"metadata '{PARTITION_COLUMN}': the column whose text is the partition key",
+            remedy="Add it to the asset's metadata.",
+        )
+    return column
+
+
+def _commit_metadata(context: dg.OutputContext, name: str, partitions: Sequence[str], rows: int) -> dict[str, str]:
+    return {
+        "run_id": context.run_id,
+        "job": context.job_name,
+        "asset": name,
+        "first_partition": partitions[0],
+        "last_partition": partitions[-1],
+        "partitions": str(len(partitions)),
+        "rows": str(rows),
+    }
+
+
+def _note(context: dg.InputContext, metadata: Mapping[str, Any]) -> None:
+    """Put metadata on the LOADED_INPUT event; `add_input_metadata` would also record an observation of the upstream."""
+    context._user_generated_metadata = {**context._user_generated_metadata, **normalize_metadata(dict(metadata))}
+
+
+def _value(metadata: object) -> object:
+    return metadata.value if isinstance(metadata, dg.MetadataValue) else metadata
+
+
+def _text(metadata: object) -> str | None:
+    value = _value(metadata)
+    return None if value is None else str(value)
+
+
+def _texts(metadata: object) -> list[str]:
+    value = _value(metadata)
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [] if value is None else [str(value)]
+
+
+def _by_partition(name: str, obj: Any, partitions: Sequence[str]) -> Mapping[str, Any]:
+    if len(partitions) == 1:
+        return {partitions[0]: obj}
+    if not isinstance(obj, Mapping) or set(obj) != set(partitions):
+        raise DefinitionError(
+            f"The asset {name} ran over {len(partitions)} partitions and did not return one record for each.",
+            expected=f"a mapping with the keys {', '.join(partitions[:3])} and so on",
+            got=", ".join(map(str, list(obj)[:3])) if isinstance(obj, Mapping) else type(obj).__name__,
+            kept="Nothing was written.",
+        )
+    return obj
+
+
+def _document(record: object) -> bytes:
+    data = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
+    return json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False).encode()
+
+
+def _parsed(document: bytes, model: str | None) -> Any:
+    if model is None:
+        return json.loads(document)
+    module, _, attribute = model.partition(":")
+    return getattr(importlib.import_module(module), attribute).model_validate_json(document)
+
+
+def _record_path(name: str, partition: str) -> str:
+    file_name = quote(partition, safe=" ")
+    if len(file_name) > _LONGEST_FILE_NAME:
+        file_name = f"{file_name[:80]}-{hashlib.sha256(partition.encode()).hexdigest()[:16]}"
+    return f"records/{name}/{file_name}.json"

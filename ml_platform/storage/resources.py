@@ -1,0 +1,33 @@
+"""The resources of storage: one dictionary for every environment, only its values differ."""
+
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field
+
+from ml_platform.settings import Settings
+from ml_platform.storage.io_managers import DeltaTableIOManager, RecordIOManager
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.objects import ObjectStore
+
+
+class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
+    """Gives assets and sensors the `ObjectStore` of the landing zone or of the artifacts."""
+
+    location: StorageLocation = Field(description="Where the objects are.")
+    zone: Literal["landing", "artifacts"] = Field(description="Which of the two.")
+
+    def create_resource(self, context: dg.InitResourceContext) -> ObjectStore:
+        """The store itself."""
+        return self.location.landing() if self.zone == "landing" else self.location.artifacts()
+
+
+def storage_resources(settings: Settings) -> dict[str, object]:
+    """`tables` and `records` (IO managers), `landing` and `artifacts` (an `ObjectStore` each)."""
+    location = StorageLocation.of(settings)
+    return {
+        "tables": DeltaTableIOManager(location=location),
+        "records": RecordIOManager(location=location),
+        "landing": ObjectStoreResource(location=location, zone="landing"),
+        "artifacts": ObjectStoreResource(location=location, zone="artifacts"),
+    }

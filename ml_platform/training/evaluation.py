@@ -1,0 +1,112 @@
+"""The report of a model on one window: metrics with intervals, baselines, slices, calibration.
+
+Belongs here: what a model scored. Does not: whether that is good enough (`gate`).
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_platform.training.baselines import Baseline
+from ml_platform.training.intervals import DaySample, Interval, ScoredRows, advantage, draw_days, interval
+from ml_platform.training.metrics import ALL_METRICS, CalibrationBin, FloatArray, MetricName, calibration_curve, score
+from ml_platform.training.slices import SliceConfig, SliceScore, score_slices
+from ml_platform.training.splits import LabelColumns
+
+COMPARED_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss", "brier_score")
+
+
+class ReportConfig(BaseModel):
+    """What reports contain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resamples: int = Field(default=1000, ge=100, description="Resamples of days behind each interval.")
+    slices: SliceConfig = Field(
+        default=SliceConfig(), description="Slices of every report, which the gate looks at as well."
+    )
+
+
+class BaselineScore(BaseModel):
+    """A baseline on the same rows, and by how much the model is better."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="Name of the baseline.")
+    metrics: dict[MetricName, float] = Field(description="The baseline's metrics.")
+    advantage: dict[MetricName, Interval] = Field(description="Model less baseline, paired by day; positive is better.")
+
+
+class Evaluation(BaseModel):
+    """One model on one window."""
+
+    model_config = ConfigDict(frozen=True)
+
+    window: Literal["holdout", "test"] = Field(description="Which window.")
+    first_day: dt.date = Field(description="First service day with rows.")
+    last_day: dt.date = Field(description="Last service day with rows.")
+    days: int = Field(description="Service days with rows.")
+    rows: int = Field(description="Labelled rows.")
+    positive_rate: float = Field(description="Share of true labels.")
+    metrics: dict[MetricName, Interval] = Field(description="Metrics with 95 % intervals by resampling days.")
+    baselines: tuple[BaselineScore, ...] = Field(description="The baselines on the same rows.")
+    slices: tuple[SliceScore, ...] = Field(description="Metrics by slice.")
+    calibration: tuple[CalibrationBin, ...] = Field(description="Calibration curve, by ascending score.")
+
+
+class EvaluatedRows(NamedTuple):
+    """The rows of a window with the model's scores, ready to be compared."""
+
+    frame: pl.DataFrame
+    scored: ScoredRows
+    sample: DaySample
+
+
+def evaluated_rows(
+    frame: pl.DataFrame, scores: FloatArray, columns: LabelColumns, resamples: int, seed: int
+) -> EvaluatedRows:
+    """The frame's rows with `scores`, in the same order, and the days that intervals are drawn from."""
+    days = frame.get_column(columns.day).rank("dense").to_numpy().astype(np.int64) - 1
+    labels = frame.get_column(columns.label).to_numpy().astype(np.bool_)
+    sample = draw_days(int(days.max()) + 1, resamples, seed)
+    return EvaluatedRows(frame, ScoredRows(labels, scores, days), sample)
+
+
+def evaluate(
+    window: Literal["holdout", "test"],
+    rows: EvaluatedRows,
+    columns: LabelColumns,
+    baselines: Sequence[Baseline],
+    slices: SliceConfig,
+) -> Evaluation:
+    """The report of these rows.
+
+    Raises:
+        NotEnoughDataError: labels that are all alike.
+    """
+    days = rows.frame.get_column(columns.day).unique().sort()
+    return Evaluation(
+        window=window,
+        first_day=days[0],
+        last_day=days[-1],
+        days=len(days),
+        rows=rows.frame.height,
+        positive_rate=float(rows.scored.labels.mean()),
+        metrics={metric: interval(metric, rows.scored, rows.sample) for metric in ALL_METRICS},
+        baselines=tuple(_compare(rows, baseline) for baseline in baselines),
+        slices=tuple(score_slices(rows.frame, rows.scored, slices)),
+        calibration=tuple(calibration_curve(rows.scored.labels, rows.scored.scores)),
+    )
+
+
+def _compare(rows: EvaluatedRows, baseline: Baseline) -> BaselineScore:
+    scores = baseline.predict_proba(rows.frame)
+    return BaselineScore(
+        name=baseline.name,
+        metrics={metric: score(metric, rows.scored.labels, scores) for metric in ALL_METRICS},
+        advantage={metric: advantage(metric, rows.scored, scores, rows.sample) for metric in COMPARED_METRICS},
+    )

@@ -1,0 +1,211 @@
+"""What was known of a flight two hours before its scheduled departure, as numbers.
+
+Belongs here: which features there are. Does not: how a value known by then is found (`point_in_time.windows`).
+
+Nothing looks back further than 28 days before the prediction, and a delay is known up to a day after its flight: 30
+service days of history before the first day to build give the same features as all of it.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NamedTuple
+
+import polars as pl
+
+from ml_platform.point_in_time.windows import known_window_sums, last_known, open_intervals
+from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES
+from ml_platform.use_cases.flights.contract import DelayFeatures
+
+HORIZON = timedelta(hours=2)
+
+OVERDUE_FOR_AT_MOST = timedelta(hours=6)
+STUCK_FROM = timedelta(hours=2)
+STUCK_FOR_AT_MOST = timedelta(hours=24)
+
+WEATHER_KNOWN_AFTER = timedelta(hours=1)
+WEATHER_MAX_AGE = timedelta(hours=6)
+PREVIOUS_FLIGHT_MAX_AGE = timedelta(days=8)
+
+FLIGHT = ("carrier", "flight_number", "origin")
+
+
+class DelayWindows(NamedTuple):
+    """Flights alike in the columns `by`, and the windows, in hours, over which their delays are averaged."""
+
+    name: str
+    by: tuple[str, ...]
+    hours: tuple[int, ...]
+
+
+DAY, WEEK, MONTH = 24, 7 * 24, 28 * 24
+
+ARRIVALS = (
+    DelayWindows("network", (), (4, DAY)),
+    DelayWindows("carrier", ("carrier",), (4, DAY, WEEK, MONTH)),
+    DelayWindows("origin", ("origin",), (4, WEEK)),
+    DelayWindows("destination", ("destination",), (6, DAY, WEEK)),
+    DelayWindows("route", ("carrier", "origin", "destination"), (WEEK, MONTH)),
+    DelayWindows("flight", FLIGHT, (WEEK, MONTH)),
+    DelayWindows("origin_hour", ("origin", "scheduled_hour"), (MONTH,)),
+    DelayWindows("carrier_hour", ("carrier", "scheduled_hour"), (MONTH,)),
+)
+
+DEPARTURES = (
+    DelayWindows("network", (), (1, 4)),
+    DelayWindows("origin", ("origin",), (1, 2, 4)),
+    DelayWindows("carrier", ("carrier",), (2,)),
+    DelayWindows("carrier_origin", ("carrier", "origin"), (2,)),
+    DelayWindows("destination", ("destination",), (6,)),
+)
+
+WAITING: Mapping[str, tuple[str, ...]] = {
+    "network": (),
+    "origin": ("origin",),
+    "carrier": ("carrier",),
+    "carrier_origin": ("carrier", "origin"),
+    "destination": ("destination",),
+}
+
+
+def prediction_at() -> pl.Expr:
+    """Two hours before scheduled departure."""
+    return pl.col("scheduled_departure_at") - HORIZON
+
+
+def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
+    """One row of `DelayFeatures` for each of `rows`, in their order.
+
+    `flights` are the rows' own service days and the 30 before, `weather` the same days. Of what is computed on the way,
+    the contract says which columns are features.
+    """
+    scheduled_hour = (pl.col("scheduled_departure_minute_of_day") // 60).cast(pl.Int16).alias("scheduled_hour")
+    asked, history = rows.with_columns(scheduled_hour), flights.with_columns(scheduled_hour)
+    groups = [
+        add_schedule(asked, history),
+        known_weather(asked, weather),
+        previous_delay(asked, history),
+        *(known_delays(asked, history, "arrival", "arrived_at", windows) for windows in ARRIVALS),
+        *(known_delays(asked, history, "departure", "departed_at", windows) for windows in DEPARTURES),
+        *(waiting_flights(asked, history, name, by) for name, by in WAITING.items()),
+    ]
+    features = {name: column.dtype for name, column in DelayFeatures.columns().items()}
+    return pl.concat(groups, how="horizontal").select(pl.col(name).cast(dtype) for name, dtype in features.items())
+
+
+def add_schedule(rows: pl.DataFrame, flights: pl.DataFrame) -> pl.DataFrame:
+    """The key and prediction time of each row, with what the schedule alone tells."""
+    slot = ("service_date", "origin", "scheduled_hour")
+    counts = flights.group_by(slot).len("same_hour_flights")
+    return rows.join(counts, on=slot, how="left", maintain_order="left").select(
+        "service_date",
+        *FLIGHT,
+        "scheduled_departure_at",
+        "prediction_at",
+        "scheduled_hour",
+        "distance_miles",
+        "scheduled_minutes",
+        pl.col("same_hour_flights").fill_null(0),
+        scheduled_minute_of_day="scheduled_departure_minute_of_day",
+        weekday=pl.col("service_date").dt.weekday(),
+    )
+
+
+def known_weather(rows: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
+    """The last hour of weather known at each row's origin, and the precipitation of the last six known."""
+    hours = weather.with_columns(
+        known_at=pl.col("observed_hour_at") + WEATHER_KNOWN_AFTER,
+        precipitation_hundredths=(pl.col("precipitation_inches") * 100).round().cast(pl.Int64),
+    )
+    last = last_known(
+        rows,
+        hours,
+        by=("origin",),
+        at="prediction_at",
+        known_at="known_at",
+        columns=(
+            "temperature_fahrenheit",
+            "dew_point_fahrenheit",
+            "wind_direction_degrees",
+            "wind_speed_mph",
+            "visibility_miles",
+            "precipitation_inches",
+        ),
+        max_age=WEATHER_MAX_AGE,
+    )
+    sums = known_window_sums(
+        rows,
+        hours,
+        by=("origin",),
+        at="prediction_at",
+        known_at="known_at",
+        measures=("precipitation_hundredths",),
+        widths={"6h": timedelta(hours=6)},
+    )
+    total = pl.col("precipitation_hundredths_6h") / 100
+    rain = sums.select(precipitation_inches_6h=pl.when(pl.col("count_6h") > 0).then(total))
+    return pl.concat([last, rain], how="horizontal")
+
+
+def previous_delay(rows: pl.DataFrame, flights: pl.DataFrame) -> pl.DataFrame:
+    """Arrival delay of the latest known arrival of the same flight, in minutes."""
+    return last_known(
+        rows,
+        flights,
+        by=FLIGHT,
+        at="prediction_at",
+        known_at="arrived_at",
+        columns=("arrival_delay_minutes",),
+        max_age=PREVIOUS_FLIGHT_MAX_AGE,
+    ).select(flight_previous_delay_minutes="arrival_delay_minutes")
+
+
+def known_delays(
+    rows: pl.DataFrame, flights: pl.DataFrame, kind: str, known_at: str, windows: DelayWindows
+) -> pl.DataFrame:
+    """Mean delay in minutes and share of late flights, of flights that had departed or arrived by then."""
+    delay = pl.col(f"{kind}_delay_minutes")
+    widths = {_label(hours): timedelta(hours=hours) for hours in windows.hours}
+    sums = known_window_sums(
+        rows,
+        flights.select(*windows.by, known_at, delay=delay, late=delay >= LATE_FROM_MINUTES),
+        by=windows.by,
+        at="prediction_at",
+        known_at=known_at,
+        measures=("delay", "late"),
+        widths=widths,
+    )
+    names = {"delay": "delay_minutes", "late": "late_share"}
+    return sums.select(
+        pl.when(pl.col(f"count_{label}") > 0)
+        .then(pl.col(f"{measure}_{label}") / pl.col(f"count_{label}"))
+        .alias(f"{windows.name}_{kind}_{name}_{label}")
+        for label in widths
+        for measure, name in names.items()
+    )
+
+
+def waiting_flights(rows: pl.DataFrame, flights: pl.DataFrame, name: str, by: tuple[str, ...]) -> pl.DataFrame:
+    """Flights scheduled to have departed by then that had not: overdue ones, their minutes, and stuck ones."""
+    schedule = flights.select(
+        *by,
+        "departed_at",
+        overdue_at="scheduled_departure_at",
+        stuck_at=pl.col("scheduled_departure_at") + STUCK_FROM,
+    )
+    overdue, stuck = (
+        open_intervals(
+            rows, schedule, by=by, at="prediction_at", opened_at=opened_at, closed_at="departed_at", longest=longest
+        )
+        for opened_at, longest in (("overdue_at", OVERDUE_FOR_AT_MOST), ("stuck_at", STUCK_FOR_AT_MOST - STUCK_FROM))
+    )
+    return pl.DataFrame(
+        {
+            f"{name}_overdue_flights": overdue["count"],
+            f"{name}_overdue_minutes": overdue["minutes"],
+            f"{name}_stuck_flights": stuck["count"],
+        }
+    )
+
+
+def _label(hours: int) -> str:
+    return f"{hours}h" if hours < DAY else f"{hours // DAY}d"

@@ -1,0 +1,150 @@
+"""The toolbox against sums done by hand and by brute force."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_platform.errors import DefinitionError
+from ml_platform.point_in_time.windows import known_window_sums, last_known, open_intervals
+
+START = datetime(2013, 1, 10, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+EVENTS = {"who": pl.String, "known_at": INSTANT, "closed_at": INSTANT, "amount": pl.Int64}
+ROWS = {"who": pl.String, "at": INSTANT}
+HOUR = timedelta(hours=1)
+
+instants = st.integers(0, 300).map(lambda minutes: START + timedelta(minutes=minutes))
+event = st.tuples(st.sampled_from("abc"), instants | st.none(), instants | st.none(), st.integers(-9, 99) | st.none())
+events_of = st.lists(event, max_size=30).map(lambda rows: pl.DataFrame(rows, schema=EVENTS, orient="row"))
+rows_of = st.lists(st.tuples(st.sampled_from("abcd"), instants), max_size=12).map(
+    lambda rows: pl.DataFrame(rows, schema=ROWS, orient="row")
+)
+
+
+def at(minutes: int) -> datetime:
+    """Minutes after the start."""
+    return START + timedelta(minutes=minutes)
+
+
+def three_events() -> pl.DataFrame:
+    """One entity: 10 known at minute 0, 20 at minute 30, 40 at minute 60; all closed at minute 90."""
+    known = [("a", at(minutes), at(90), amount) for minutes, amount in ((0, 10), (30, 20), (60, 40))]
+    return pl.DataFrame(known, schema=EVENTS, orient="row")
+
+
+def ask(*minutes: int) -> pl.DataFrame:
+    """Rows of entity a at these minutes."""
+    return pl.DataFrame([("a", at(m)) for m in minutes], schema=ROWS, orient="row")
+
+
+def sums(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Counts and amounts by entity over the last hour."""
+    return known_window_sums(
+        rows, events, by=["who"], at="at", known_at="known_at", measures=["amount"], widths={"1h": HOUR}
+    )
+
+
+def latest(rows: pl.DataFrame, events: pl.DataFrame) -> list[int | None]:
+    """The last known amount of each row, at most an hour old."""
+    found = last_known(rows, events, by=["who"], at="at", known_at="known_at", columns=["amount"], max_age=HOUR)
+    return found["amount"].to_list()
+
+
+def still_open(rows: pl.DataFrame, events: pl.DataFrame) -> list[tuple[int, int]]:
+    """Events open for at most two hours, and their minutes."""
+    return open_intervals(
+        rows, events, by=["who"], at="at", opened_at="known_at", closed_at="closed_at", longest=2 * HOUR
+    ).rows()
+
+
+def test_a_window_has_its_end_and_not_its_start() -> None:
+    assert sums(ask(59, 60), three_events()).rows() == [(2, 30), (2, 60)]
+
+
+def test_without_columns_all_events_are_one_entity() -> None:
+    total = known_window_sums(
+        ask(60), three_events(), by=[], at="at", known_at="known_at", measures=["amount"], widths={"2h": 2 * HOUR}
+    )
+    assert total.to_dicts() == [{"count_2h": 3, "amount_2h": 70}]
+
+
+def test_the_last_known_value_expires() -> None:
+    assert latest(ask(29, 60, 119, 120), three_events()) == [10, 40, 40, None]
+
+
+def test_an_event_is_open_until_it_is_closed() -> None:
+    assert still_open(ask(-1, 45, 89, 90), three_events()) == [(0, 0), (2, 60), (3, 177), (0, 0)]
+
+
+def test_an_event_that_never_closes_is_given_up() -> None:
+    never = three_events().head(1).with_columns(closed_at=pl.lit(None, dtype=INSTANT))
+    assert still_open(ask(119, 120), never) == [(1, 119), (0, 0)]
+
+
+def test_a_sum_of_fractions_is_refused() -> None:
+    fractions = three_events().with_columns(pl.col("amount").cast(pl.Float64))
+    with pytest.raises(DefinitionError, match="Measure 'amount' of a window is Float64"):
+        sums(ask(1), fractions)
+
+
+def test_more_entities_than_a_timeline_holds_are_refused() -> None:
+    far = pl.DataFrame({"who": ["a", "b"] * 9, "at": [at(0), datetime(2999, 1, 1, tzinfo=UTC)] * 9})
+    many = pl.DataFrame(
+        {"who": [str(n) for n in range(400_000)], "known_at": [at(n % 2 * 10**8) for n in range(400_000)], "amount": 1},
+        schema_overrides={"known_at": INSTANT},
+    )
+    with pytest.raises(DefinitionError, match="do not fit one timeline"):
+        sums(far.cast({"at": INSTANT}), many)
+
+
+@given(rows_of, events_of)
+def test_windows_equal_brute_force(rows: pl.DataFrame, events: pl.DataFrame) -> None:
+    expected = []
+    for row in rows.to_dicts():
+        seen = [e["amount"] or 0 for e in events.to_dicts() if _in_window(e, row)]
+        expected.append((len(seen), sum(seen)))
+    assert sums(rows, events).rows() == expected
+
+
+@given(rows_of, events_of)
+def test_last_known_values_equal_brute_force(rows: pl.DataFrame, events: pl.DataFrame) -> None:
+    expected = []
+    for row in rows.to_dicts():
+        seen = [(e["known_at"], e["amount"] is not None, e["amount"]) for e in events.to_dicts() if _in_window(e, row)]
+        expected.append(max(seen)[2] if seen else None)
+    assert latest(rows, events) == expected
+
+
+@given(rows_of, events_of)
+def test_open_intervals_equal_brute_force(rows: pl.DataFrame, events: pl.DataFrame) -> None:
+    expected = []
+    for row in rows.to_dicts():
+        ages = [(row["at"] - e["known_at"]) // timedelta(minutes=1) for e in events.to_dicts() if _is_open(e, row)]
+        expected.append((len(ages), sum(ages)))
+    assert still_open(rows, events) == expected
+
+
+@given(rows_of, events_of, st.randoms(use_true_random=False))
+def test_the_order_of_events_does_not_matter(rows: pl.DataFrame, events: pl.DataFrame, random: object) -> None:
+    shuffled = events.sample(fraction=1, shuffle=True, seed=random.randrange(2**32))  # type: ignore[attr-defined]
+    assert sums(rows, shuffled).equals(sums(rows, events))
+    assert latest(rows, shuffled) == latest(rows, events)
+    assert still_open(rows, shuffled) == still_open(rows, events)
+
+
+def _in_window(event: dict[str, object], row: dict[str, object]) -> bool:
+    return (
+        event["who"] == row["who"]
+        and event["known_at"] is not None
+        and row["at"] - HOUR < event["known_at"] <= row["at"]
+    )  # type: ignore[operator]
+
+
+def _is_open(event: dict[str, object], row: dict[str, object]) -> bool:
+    opened, closed, now = event["known_at"], event["closed_at"], row["at"]
+    if event["who"] != row["who"] or opened is None:
+        return False
+    return opened <= now < opened + 2 * HOUR and (closed is None or now < closed)  # type: ignore[operator]

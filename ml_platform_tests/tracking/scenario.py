@@ -1,0 +1,27 @@
+"""A tracking store with its schema in place, copied from one that is made once a session."""
+
+import shutil
+from pathlib import Path
+
+from ml_platform.tracking.resource import MlflowTracking
+from ml_platform.tracking.runs import RunKey
+
+KEY = RunKey(root_run_id="root", run_id="root", asset="flights/delay_model", partition="2013-10-01")
+
+
+def tracking_in(folder: Path) -> MlflowTracking:
+    """Tracking whose SQLite store and artifacts are in `folder`."""
+    return MlflowTracking(
+        tracking_uri=f"sqlite:///{folder}/mlflow/mlflow.db", artifact_uri=f"file://{folder}/artifacts/mlflow"
+    )
+
+
+def copy_store(template: Path, folder: Path) -> MlflowTracking:
+    """Tracking in `folder` that starts as a copy of the store in `template`."""
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    return tracking_in(folder)
+
+
+def opened(tracking: MlflowTracking, key: RunKey = KEY) -> str:
+    """Id of the MLflow run of `key`."""
+    return tracking.open_run(key, experiment="flights_delay", run_name="2013-10")
