@@ -1,7 +1,7 @@
 """The toy world: a few flights and hours of weather whose numbers can be checked by hand.
 
-All days are in winter, when New York is five hours behind UTC: a flight at 12:00 local departs at 17:00 UTC. Every flight is
-scheduled for 60 minutes, and every delay is in minutes.
+All days are in winter, when New York is five hours behind UTC: a flight at 12:00 local departs at 17:00 UTC. Every
+flight is scheduled for 60 minutes, and every delay is in minutes.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def hourly_weather(days: int = 1, origins: Sequence[str] = ("JFK",)) -> pl.DataF
 
 
 def raw_flight(**changes: object) -> pl.DataFrame:
-    """One row of `RawFlights`: American 1 from JFK to Los Angeles at 09:00, two minutes late, there at 12:05 for 12:10."""
+    """One row of `RawFlights`: American 1 from JFK at 09:00, two minutes late, in Los Angeles at 12:05 for 12:10."""
     row = {
         "year": 2013, "month": 1, "day": 10, "dep_time": 902, "sched_dep_time": 900, "dep_delay": 2,
         "arr_time": 1205, "sched_arr_time": 1210, "arr_delay": -5, "carrier": "AA", "flight": 1, "tailnum": "N1AA",

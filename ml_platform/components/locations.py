@@ -8,6 +8,7 @@ from typing import Literal
 import dagster as dg
 
 from ml_platform.components.use_case import FILE_NAME
+from ml_platform.components.yaml_check import require_valid
 from ml_platform.errors import DefinitionError
 from ml_platform.settings import PROJECT_ROOT
 
@@ -19,7 +20,7 @@ def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definit
     """The assets, checks and jobs that each use case's `<location>/defs.yaml` declares, merged.
 
     Raises:
-        DefinitionError: no use case has a folder for the location.
+        DefinitionError: no use case has a folder for the location, or a defs.yaml is wrong.
     """
     for module in COMPONENT_MODULES:
         importlib.import_module(module)  # the tree validates every defs.yaml, also those of the sibling locations
@@ -32,6 +33,9 @@ def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definit
             f"No use case has a folder '{location}'.",
             remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml.",
         )
+    for folder in folders:
+        path = folder / location / "defs.yaml"
+        require_valid(path, f"use_cases/{folder.name}/{location}/defs.yaml")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # the tree's own use of what Dagster still calls beta
         return dg.Definitions.merge(*(tree.build_defs(f"{folder.name}/{location}") for folder in folders))

@@ -7,7 +7,6 @@ import polars as pl
 
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Conservation, Quarantine, audit, violation
-from ml_platform.data.component import CleanedTable, DerivedTable
 from ml_platform.data.checks import (
     conservation_check,
     contract_check,
@@ -16,6 +15,7 @@ from ml_platform.data.checks import (
     standing_version,
     table_check_specs,
 )
+from ml_platform.data.component import CleanedTable, DerivedTable
 from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
 
 Events = Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]

@@ -14,8 +14,8 @@ class LandedTable(dg.Model, dg.Resolvable):
     name: str = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and origin, in one sentence; shown in the UI.")
     landing: str = Field(
-        description="Path of the object below the landing zone. With `{day}` in it there is one object a day, and the table is "
-        "partitioned by day; without, the whole table is one object."
+        description="Path of the object below the landing zone. With `{day}` in it there is one object a day, and the "
+        "table is partitioned by day; without, the whole table is one object."
     )
     contract: str = Field(description="`module:Schema` of the landed columns, named and typed as in the object.")
     day_columns: Sequence[str] = Field(

@@ -94,8 +94,8 @@ def _spine(
     frame = rows.frame.lazy().filter(pl.col(source.partition_column or "").is_in(days)).collect()
     if missing := sorted({*days} - {*frame.get_column(source.partition_column or "")}):
         raise PartitionNotPublishedError(
-            f"{use_case.name}/{table.name}: {len(missing)} of {len(days)} days have no rows in {use_case.name}/{table.rows}, "
-            f"first {missing[0]}",
+            f"{use_case.name}/{table.name}: {len(missing)} of {len(days)} days have no rows in "
+            f"{use_case.name}/{table.rows}, first {missing[0]}",
             kept="Nothing was published",
             remedy=f"Materialize {use_case.name}/{table.rows} for these days first",
         )
@@ -107,8 +107,8 @@ def _check_specs(key: dg.AssetKey, cuts: int) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             FEATURES_USE_ONLY_WHAT_WAS_KNOWN,
             asset=key,
-            description=f"At {cuts} sampled instants all that became known later is hidden, the features are computed again, "
-            "and must be exactly equal. Failed: nothing was published.",
+            description=f"At {cuts} sampled instants all that became known later is hidden, the features are computed "
+            "again, and must be exactly equal. Failed: nothing was published.",
         ),
         dg.AssetCheckSpec(
             ROWS_MEET_THE_CONTRACT, asset=key, description="Checked before publishing. Failed: nothing was published."

@@ -191,7 +191,7 @@ def _require_day(frame: pl.DataFrame, day_columns: Sequence[str], day: date, nam
 
 
 def _two_digits(part: object) -> str:
-    return f"{part:02d}" if isinstance(part, int) else "no date" if part is None else str(part)
+    return f"{part:02d}" if isinstance(part, int) else "null" if part is None else str(part)
 
 
 def _several(errors: list[LandingError], tried: int) -> LandingError:

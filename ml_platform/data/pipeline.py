@@ -30,9 +30,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
         jobs=[
-            dg.define_asset_job(
-                f"build_{use_case.name}_days", dg.AssetSelection.assets(*daily), partitions_def=use_case.by_day
-            ),
+            dg.define_asset_job(f"build_{use_case.name}_days", dg.AssetSelection.assets(*daily)),
             *(
                 [dg.define_asset_job(f"refresh_{use_case.name}_references", dg.AssetSelection.assets(*whole))]
                 if whole
@@ -49,8 +47,9 @@ def _split_by_partitioning(assets: list[dg.AssetsDefinition]) -> tuple[list[dg.A
 
 
 def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:
-    declared = [table.name for table in (*pipeline.landed, *pipeline.cleaned, *pipeline.derived, *pipeline.features)]
-    declared += [table.quarantine for table in pipeline.cleaned]
+    landed, cleaned = [table.name for table in pipeline.landed], [table.name for table in pipeline.cleaned]
+    others = [table.name for table in pipeline.derived] + [table.name for table in pipeline.features]
+    declared = landed + cleaned + others + [table.quarantine for table in pipeline.cleaned]
     if repeated := sorted({name for name in declared if declared.count(name) > 1}):
         raise DefinitionError(
             f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once."

@@ -5,15 +5,15 @@ Belongs here: which stages, in which order. Does not: how they are told (`narrat
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import NamedTuple
 
 import dagster as dg
 
 from ml_platform.demo.meter import MemoryMeter, Stopwatch
 from ml_platform.demo.narrator import Narrator, standing_console
 from ml_platform.demo.report import DemoReport, StageReport, write_report
+from ml_platform.demo.stages import Stage, perform
 from ml_platform.demo.upstream import USE_CASE, land_everything
 from ml_platform.execution.executors import warm_up
 from ml_platform.execution.instance import open_instance
@@ -28,13 +28,6 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Events are in the instance; on the terminal the narrator speaks."""
 
 
-class Stage(NamedTuple):
-    """One stage: its title, and what does it and gives the id of its run, if it was one."""
-
-    title: str
-    work: Callable[[Narrator], str | None]
-
-
 def run_demo(settings: Settings) -> DemoReport:
     """Everything, from landing to the quality of predictions; the report is kept also of a demonstration that failed.
 
@@ -46,7 +39,7 @@ def run_demo(settings: Settings) -> DemoReport:
         narrator = Narrator(standing_console(), len(stages))
         warm_up(PRELOADED)
         started_at, watch, done = datetime.now(UTC), Stopwatch(), list[StageReport]()
-        for report in _each(stages, narrator):
+        for report in perform(stages, narrator):
             done.append(report)
             demo = DemoReport(
                 started_at=started_at,
@@ -57,19 +50,6 @@ def run_demo(settings: Settings) -> DemoReport:
             )
             write_report(settings, demo)
     return demo
-
-
-def _each(stages: Sequence[Stage], narrator: Narrator) -> Iterator[StageReport]:
-    """The report of each stage as it ends; a failing one is reported before its error goes on."""
-    for stage in stages:
-        watch = Stopwatch()
-        try:
-            with narrator.stage(stage.title):
-                run_id = stage.work(narrator)
-        except BaseException:
-            yield StageReport(title=stage.title, outcome="failed", **watch.read()._asdict())
-            raise
-        yield StageReport(title=stage.title, outcome="done", run_id=run_id, **watch.read()._asdict())
 
 
 def _land(settings: Settings) -> Callable[[Narrator], None]:

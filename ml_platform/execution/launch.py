@@ -13,12 +13,12 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.errors import (
-    DagsterExecutionInterruptedError,
     DagsterInvalidConfigError,
     DagsterInvalidSubsetError,
     DagsterUnknownPartitionError,
 )
 from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
@@ -30,6 +30,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.interrupts import capture_interrupts
 
 from ml_platform.errors import RunCanceledError, RunFailedError, RunRequestError
 
@@ -83,20 +84,39 @@ def run_job(instance: dg.DagsterInstance, request: RunRequest, on_event: OnEvent
     """
     job = _reconstructable(request)
     run = _create_run(instance, request, job)
-    failures: list[dg.DagsterEvent] = []
-    try:
-        for event in execute_run_iterator(job, run, instance):
-            if event.is_step_failure or event.is_failure:
-                failures.append(event)
-            on_event(event)
-    except (DagsterExecutionInterruptedError, KeyboardInterrupt) as interruption:
-        raise _canceled(run) from interruption
+    failures = _execute(instance, run, job, on_event)
     finished = instance.get_run_by_id(run.run_id) or run
     if finished.status is DagsterRunStatus.CANCELED:
         raise _canceled(run)
     if finished.status is not DagsterRunStatus.SUCCESS:
         raise _failed(finished, failures)
     return finished
+
+
+def _execute(
+    instance: dg.DagsterInstance, run: DagsterRun, job: ReconstructableJob, on_event: OnEvent
+) -> list[dg.DagsterEvent]:
+    """Execute the run to its end; the events that tell of a failure.
+
+    Dagster takes an interruption for a failure, and alerts, unless the run was told before that it is being canceled.
+    """
+    failures: list[dg.DagsterEvent] = []
+    is_interrupted = False
+    with capture_interrupts():
+        for event in execute_run_iterator(job, run, instance):
+            if not is_interrupted and _tells_of_an_interruption(event):
+                is_interrupted = True
+                instance.report_run_canceling(run, "Interrupted on the command line.")
+            if event.is_step_failure or event.is_failure:
+                failures.append(event)
+            on_event(event)
+    return failures
+
+
+def _tells_of_an_interruption(event: dg.DagsterEvent) -> bool:
+    if event.is_step_failure:
+        return event.step_failure_data.error_source is ErrorSource.INTERRUPT
+    return event.is_engine_event and "steps_interrupted" in event.engine_event_data.metadata
 
 
 def run_url(run_id: str) -> str:

@@ -78,11 +78,11 @@ def audit_knowledge(
     seed: int = 0,
     look_back: LookBack | None = None,
 ) -> KnowledgeAudit:
-    """Recompute the features of the 24 hours before each of some cuts from what was known then, and compare with `built`.
+    """Recompute the features of the 24 hours before some cuts from what was known then, and compare with `built`.
 
-    A cut is the prediction time of a random row of the spine plus up to two hours: cuts at quiet hours would miss leaks.
-    With `look_back`, each recomputation reads only the days that its rows need. Equality has no tolerance. A passing
-    audit does not prove a feature right, only blind to the future.
+    A cut is the prediction time of a random row of the spine plus up to two hours: cuts at quiet hours miss leaks. With
+    `look_back`, each recomputation reads only the days that its rows need. Equality has no tolerance. A passing audit
+    does not prove a feature right, only blind to the future.
 
     Raises:
         DefinitionError: a column does not say when it becomes known, or there is no row to draw a cut from.

@@ -33,8 +33,9 @@ class Timeline:
         Raises:
             DefinitionError: entities times microseconds do not fit 64 bits (a year holds 290,000 entities).
         """
-        self._start = int(instants.min(initial=0)) - 1 if len(instants) == 0 else int(instants.min()) - 1
-        self._span = 1 if len(instants) == 0 else int(instants.max()) - self._start + 1
+        first, last = (int(instants.min()), int(instants.max())) if len(instants) else (0, 0)
+        self._start = first - 1  # offset 0 stays free for "before the entity's first event"
+        self._span = last - self._start + 1
         _require_room(int(entities.max(initial=0)) + 1, self._span)
         keys = entities * self._span + (instants - self._start)
         self.order = np.argsort(keys, kind="stable")

@@ -144,7 +144,8 @@ class RecordIOManager(dg.ConfigurableIOManager):
                 remedy=f"Materialize {name} for these partitions first.",
             )
         upstream = context.upstream_output
-        model = _text((upstream.definition_metadata if upstream else {}).get(RECORD_TYPE))
+        known = {**context.definition_metadata, **(upstream.definition_metadata if upstream else {})}
+        model = _text(known.get(RECORD_TYPE))
         records = {key: _parsed(document, model) for key, document in present.items()}
         return records if len(keys) > 1 else records[keys[0]]
 

@@ -24,7 +24,10 @@ def materializations(
     metadata: Mapping[str, Any],
     metadata_by_partition: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[DagsterEvent]:
-    """The events to yield from `handle_output`, in the order of `content_hashes`; nothing else reports this output."""
+    """The events to yield from `handle_output`, in the order of `content_hashes`; nothing else reports this output.
+
+    Metadata of the asset body's own `Output` is kept; tags given to that `Output` are not, as no IO manager sees them.
+    """
     step = context.step_context
     key = context.asset_key
     root = dg.DataVersion(root_hash(content_hashes))

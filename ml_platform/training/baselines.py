@@ -3,6 +3,8 @@
 Belongs here: models so simple that a person could make them in a spreadsheet. Does not: anything searched or boosted.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +18,7 @@ class BaselineConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="What reports call it, e.g. `carrier_by_hour_rate`.")
-    by: tuple[str, ...] = Field(
+    by: Sequence[str] = Field(
         default=(), description="Feature columns that form the groups; none means one constant rate."
     )
     smoothing_rows: float = Field(default=50.0, ge=0.0, description="Rows of the overall rate mixed into each group.")
@@ -72,4 +74,4 @@ def fit_baseline(config: BaselineConfig, frame: pl.DataFrame, label: str) -> Bas
         smoothed = (pl.col(label).sum() + overall * config.smoothing_rows) / (pl.len() + config.smoothing_rows)
         rates = frame.group_by(config.by).agg(rate=smoothed).sort(config.by)
         groups = tuple(GroupRate(group=row[:-1], rate=row[-1]) for row in rates.iter_rows())
-    return Baseline(name=config.name, by=config.by, overall_rate=overall, groups=groups)
+    return Baseline(name=config.name, by=tuple(config.by), overall_rate=overall, groups=groups)

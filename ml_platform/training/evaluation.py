@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
+from threadpoolctl import threadpool_limits
 
 from ml_platform.training.baselines import Baseline
 from ml_platform.training.intervals import DaySample, Interval, ScoredRows, advantage, draw_days, interval
@@ -88,6 +89,17 @@ def evaluate(
     Raises:
         NotEnoughDataError: labels that are all alike.
     """
+    with threadpool_limits(1):  # on small matrices, threads that wait for each other cost more than they save
+        return _evaluate(window, rows, columns, baselines, slices)
+
+
+def _evaluate(
+    window: Literal["holdout", "test"],
+    rows: EvaluatedRows,
+    columns: LabelColumns,
+    baselines: Sequence[Baseline],
+    slices: SliceConfig,
+) -> Evaluation:
     days = rows.frame.get_column(columns.day).unique().sort()
     return Evaluation(
         window=window,

@@ -10,7 +10,7 @@ Belongs here: proposing, running and ranking trials. Does not: where they run or
 import time
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -62,10 +62,10 @@ class Choice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["choice"] = Field(description="One of a few values.")
-    values: tuple[ParameterValue, ...] = Field(min_length=1, description="The values.")
+    values: Sequence[ParameterValue] = Field(min_length=1, description="The values.")
 
 
-SearchRange = Annotated[FloatRange | IntRange | Choice, Field(discriminator="kind")]
+SearchRange = FloatRange | IntRange | Choice
 
 
 class Rung(BaseModel):
@@ -85,7 +85,7 @@ class SearchConfig(BaseModel):
     trials: int = Field(
         default=4, ge=1, description="Trials of the first rung; the first has the configured parameters."
     )
-    rungs: tuple[Rung, ...] = Field(min_length=1, description="Stages, each longer and with fewer trials.")
+    rungs: Sequence[Rung] = Field(min_length=1, description="Stages, each longer and with fewer trials.")
     parameters: dict[str, SearchRange] = Field(default_factory=dict, description="Ranges by parameter of the trainer.")
 
     @model_validator(mode="after")
@@ -233,4 +233,4 @@ def _distribution(parameter: SearchRange) -> "BaseDistribution":
         case IntRange():
             return IntDistribution(parameter.low, parameter.high, log=parameter.log)
         case Choice():
-            return CategoricalDistribution(parameter.values)
+            return CategoricalDistribution(tuple(parameter.values))

@@ -22,7 +22,7 @@ class SliceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    by: tuple[str, ...] = Field(default=(), description="Columns whose values are slices, one column at a time.")
+    by: Sequence[str] = Field(default=(), description="Columns whose values are slices, one column at a time.")
     minimum_rows: int = Field(default=200, ge=1, description="Slices with fewer rows are left out.")
 
 

@@ -8,7 +8,6 @@ from ml_platform.execution.launch import CodeLocation
 
 TOY = CodeLocation("toy", "ml_platform_tests.execution.toy_location")
 BY_DAY = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-02-01")
-SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 
 class Mood(dg.Config):
@@ -17,12 +16,12 @@ class Mood(dg.Config):
     is_bad: bool = False
 
 
-@dg.asset(partitions_def=BY_DAY, backfill_policy=SINGLE_RUN, group_name="toy")
+@dg.asset(partitions_def=BY_DAY, group_name="toy")
 def flights() -> None:
     """One row per flight."""
 
 
-@dg.asset(partitions_def=BY_DAY, backfill_policy=SINGLE_RUN, deps=[flights], group_name="toy")
+@dg.asset(partitions_def=BY_DAY, deps=[flights], group_name="toy")
 def delays(config: Mood) -> None:
     """One row per delay."""
     if config.is_bad:
@@ -35,6 +34,6 @@ def patience() -> None:
     time.sleep(30)
 
 
-toy_flights = dg.define_asset_job("toy_flights", selection=[flights, delays], partitions_def=BY_DAY)
+toy_flights = dg.define_asset_job("toy_flights", selection=[flights, delays])
 
 defs = dg.Definitions(assets=[flights, delays, patience], jobs=[toy_flights], executor=dg.in_process_executor)

@@ -12,8 +12,8 @@ from ml_platform.point_in_time.known_at import (
     NEVER,
     as_known_by_row,
     hide_later_than,
-    known_at,
     knowledge,
+    known_at,
 )
 
 MORNING, NOON, EVENING = (datetime(2013, 1, 10, hour, tzinfo=UTC) for hour in (8, 12, 20))

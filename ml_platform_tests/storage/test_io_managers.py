@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from pydantic import BaseModel
 
 from ml_platform.errors import PartitionMismatchError, PartitionNotPublishedError, TableNotFoundError
 from ml_platform.settings import Settings
+from ml_platform.storage.io_managers import RECORD_TYPE
+from ml_platform.storage.location import RESUME_RETRY_TAG, ROOT_RUN_TAG, StorageLocation
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.resources import storage_resources
 from ml_platform_tests.storage.daily import BY_DAY, BY_DAY_METADATA, READINGS, TOTAL, TRAILING, World
@@ -155,7 +158,7 @@ def test_a_frame_with_rows_of_other_days_publishes_nothing(world: World) -> None
 
 def test_an_upstream_of_another_location_is_read_through_its_spec(world: World) -> None:
     world.run(READINGS, days=DAYS)
-    spec = dg.AssetSpec(READINGS, partitions_def=BY_DAY, metadata={"dagster/io_manager_key": "tables"})
+    spec = dg.AssetSpec(READINGS, partitions_def=BY_DAY).with_io_manager_key("tables")
 
     @dg.asset(partitions_def=BY_DAY, io_manager_key="records", ins={"upstream": dg.AssetIn(key=READINGS)})
     def hours(upstream: pl.LazyFrame) -> dict[str, list[int]]:
@@ -179,6 +182,60 @@ def test_records_of_several_days_come_back_by_day(world: World) -> None:
     world.run(scores.key, days=DAYS[:3])
     assert len(set(world.versions(scores.key).values())) == 3
     assert world.run(best.key).output_for_node("best") == DAYS[:3]
+
+
+class Score(BaseModel):
+    value: float
+
+
+def test_a_record_is_read_as_the_model_that_its_asset_names(world: World) -> None:
+    @dg.asset(io_manager_key="records", metadata={RECORD_TYPE: f"{__name__}:Score"})
+    def score() -> Score:
+        return Score(value=0.5)
+
+    @dg.asset(io_manager_key="records")
+    def doubled(score: Score) -> float:
+        return score.value * 2
+
+    world.assets = [score, doubled]
+    assert world.run(score.key, doubled.key).output_for_node("doubled") == 1.0
+
+
+def test_two_tables_of_one_step_each_have_their_own_versions_and_the_metadata_of_their_outputs(world: World) -> None:
+    outs = {name: dg.AssetOut(io_manager_key="tables", metadata=BY_DAY_METADATA) for name in ("good", "bad")}
+
+    @dg.multi_asset(outs=outs, partitions_def=BY_DAY, backfill_policy=dg.BackfillPolicy.single_run())
+    def split(context: dg.AssetExecutionContext) -> Iterator[dg.Output[pl.DataFrame]]:
+        rows = readings(context.partition_keys)
+        yield dg.Output(rows.filter(pl.col("hour") > 0), output_name="good", metadata={"kept": 2})
+        yield dg.Output(rows.filter(pl.col("hour") == 0), output_name="bad", metadata={"kept": 1})
+
+    world.assets = [split]
+    good, bad = dg.AssetKey("good"), dg.AssetKey("bad")
+    result = world.run(good, bad, days=DAYS)
+    for key, kept in ((good, 2), (bad, 1)):
+        told = [metadata(event) for event in materializations(result, key)]
+        assert [(each["kept"], each["dagster/row_count"]) for each in told] == [(kept, kept)] * len(DAYS)
+        assert len(set(world.versions(key).values())) == len(DAYS)
+
+
+def test_a_commit_records_the_run_that_made_it(world: World) -> None:
+    result = world.run(READINGS, days=DAYS)
+    recorded = world.tables.history("toy/readings")[0].metadata
+    assert recorded["run_id"] == result.run_id
+    assert (recorded["first_partition"], recorded["last_partition"]) == (DAYS[0], DAYS[-1])
+    assert (recorded["partitions"], recorded["rows"]) == ("10", "30")
+
+
+def test_a_retry_from_failure_reads_what_the_run_that_failed_read(world: World) -> None:
+    world.run(READINGS, days=DAYS[:2])
+    location = StorageLocation.of(world.settings)
+    first = dg.DagsterRun(job_name="job", run_id="first")
+    retry = dg.DagsterRun(job_name="job", run_id="second", tags={RESUME_RETRY_TAG: "true", ROOT_RUN_TAG: "first"})
+    assert location.pins(first).pin("toy/readings") == 0
+    world.run(READINGS, days=DAYS[2:4])
+    assert location.pins(retry).pin("toy/readings") == 0
+    assert location.pins(dg.DagsterRun(job_name="job", run_id="third")).pin("toy/readings") == 1
 
 
 def test_the_landing_zone_and_the_artifacts_are_object_stores(world: World) -> None:

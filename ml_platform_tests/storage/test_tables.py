@@ -1,4 +1,5 @@
 import datetime as dt
+from collections.abc import ItemsView
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,9 @@ from ml_platform.errors import (
     PartitionNotPublishedError,
     StorageError,
     TableNotFoundError,
+    WriteConflictError,
 )
+from ml_platform.storage import tables
 from ml_platform.storage.tables import TableStore
 from ml_platform_tests.storage.scenario import FIRST_DAYS, TABLE, publish, readings, table_store
 
@@ -88,6 +91,41 @@ def test_a_partition_without_rows_is_published_as_empty(published: TableStore) -
     assert publication.rows == {"2013-01-02": 0}
     assert published.partitions(TABLE)["2013-01-02"].rows == 0
     assert published.scan(TABLE, partitions=["2013-01-02"]).collect().equals(readings().clear())
+
+
+class OvertakenCommit(dict[str, str]):
+    """Lets another writer publish the same partition when this one's commit is about to be written."""
+
+    def __init__(self, store: TableStore, other: pl.DataFrame) -> None:
+        super().__init__(run_id="overtaken")
+        self.overtaking = [lambda: publish(store, other, ["2013-02-01"])]
+
+    def items(self) -> ItemsView[str, str]:
+        if self.overtaking:
+            self.overtaking.pop()()
+        return super().items()
+
+
+def test_a_writer_that_is_overtaken_in_the_last_moment_decides_again_and_stands(published: TableStore) -> None:
+    mine = readings(["2013-02-01"])
+    other = OvertakenCommit(published, mine.with_columns(reading=0.0))
+    publication = published.publish(TABLE, mine, ["2013-02-01"], key="day", sort_by=["hour"], commit=other)
+    assert publication.version == 2
+    assert published.scan(TABLE, partitions=["2013-02-01"]).collect().equals(mine)
+
+
+def test_a_writer_that_is_overtaken_every_time_gives_up_and_says_so(
+    published: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = OvertakenCommit(published, readings().clear())
+    always.overtaking = [
+        lambda n=n: publish(published, readings(["2013-03-01"]).with_columns(reading=float(n)), ["2013-03-01"])
+        for n in range(3)
+    ]
+    monkeypatch.setattr(tables, "_ATTEMPTS", 2)
+    with pytest.raises(WriteConflictError, match=r"2 attempts.*all lost"):
+        published.publish(TABLE, readings(["2013-02-01"]), ["2013-02-01"], key="day", commit=always)
+    assert "2013-02-01" not in published.partitions(TABLE)
 
 
 def test_an_older_version_stays_readable(published: TableStore) -> None:

@@ -1,0 +1,65 @@
+"""The component behind `serving/defs.yaml`: promotion, batch predictions and their quality for one registered model."""
+
+import dagster as dg
+from pydantic import Field
+
+from ml_platform.components.use_case import load_use_case
+
+
+class ChampionRecord(dg.Model, dg.Resolvable):
+    """Which version answers from an as-of month on."""
+
+    name: str = Field(description="Name of the asset, the last part of its key.")
+    description: str = Field(description="What one partition says, in one sentence; shown in the UI.")
+    model_version: str = Field(description="Name of the training asset that registers a version for each as-of month.")
+    registered_model: str = Field(description="Name of the model in the registry, as in training/defs.yaml.")
+
+
+class PredictionTable(dg.Model, dg.Resolvable):
+    """Predictions of a day's rows, made with the champion of that day."""
+
+    name: str = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain, in one sentence; shown in the UI.")
+    features: str = Field(description="Name of the feature table whose rows are predicted for.")
+    contract: str = Field(description="`module:Schema` of the feature table; its primary key identifies a prediction.")
+    partition_column: str = Field(description="Column whose date is the partition.")
+    row: str = Field(description="What one row is, a singular noun; names the check that every one has a prediction.")
+    champion_look_back_days: int = Field(
+        400,
+        ge=31,
+        description="How long before a day its champion may have been promoted; longer ago is not looked for.",
+    )
+
+
+class QualityTable(dg.Model, dg.Resolvable):
+    """How good a day's predictions turned out, as far as labels have arrived."""
+
+    name: str = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain, in one sentence; shown in the UI.")
+    labels: str = Field(description="Name of the label table; its rows carry the primary key of the features.")
+    label_column: str = Field(description="Boolean column of the labels that the model predicts.")
+    lowest_roc_auc_score: float = Field(
+        0.5, ge=0, le=1, description="A day that ranks worse than this is reported; 0.5 is chance."
+    )
+    highest_roc_auc_score: float = Field(
+        0.95, ge=0, le=1, description="A day that ranks better than this is reported: the future may have leaked."
+    )
+    fewest_labels: int = Field(100, ge=1, description="Labels that a day needs before its ROC AUC is judged.")
+
+
+class Deployment(dg.Component, dg.Model, dg.Resolvable):
+    """Promotes what the gate approved, predicts day by day with the champion, and measures it when labels arrive."""
+
+    champion: ChampionRecord = Field(description="The promotion, by as-of month.")
+    predictions: PredictionTable = Field(description="The batch predictions, by day.")
+    quality: QualityTable = Field(description="The quality of the predictions, by day.")
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Assets, checks and jobs of the deployment.
+
+        Raises:
+            DefinitionError: a name in the YAML means nothing.
+        """
+        from ml_platform.serving.deployment import build_deployment
+
+        return build_deployment(self, load_use_case(context.path))

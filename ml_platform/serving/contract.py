@@ -1,0 +1,65 @@
+"""Contracts of the tables that serving makes, generated from the contract of the features that are predicted from.
+
+Belongs here: what predictions and their quality promise. Does not: how they are made (`scoring`, `quality`).
+"""
+
+import copy
+
+import dataframely as dy
+import polars as pl
+
+from ml_platform.errors import ContractViolatedError
+
+
+def predictions_contract(features: type[dy.Schema], row: str) -> type[dy.Schema]:
+    """One prediction for each row of the features: its primary key, the probability, and the version that gave it."""
+    keys = {name: copy.copy(column) for name, column in features.columns().items() if column.primary_key}
+    given = {
+        "probability": dy.Float64(min=0, max=1, description=f"Probability that the {row} is positive."),
+        "model_version": dy.Int64(min=1, description="Version in the registry that predicted."),
+        "model_as_of": dy.Date(description="As-of month of the version: it knew what was known before that day."),
+        "model_fingerprint": dy.String(description="Hash of everything that the version follows from."),
+    }
+    return _schema("Predictions", f"One {row} with its predicted probability.", {**keys, **given})
+
+
+def quality_contract(partition_column: str, row: str) -> type[dy.Schema]:
+    """One day: rows predicted, labels that have arrived, and the scores over these, null without any."""
+    columns = {
+        partition_column: dy.Date(primary_key=True, description="Day that was predicted."),
+        "rows_scored": dy.Int64(min=0, description=f"Predictions; one is one {row}."),
+        "rows_labelled": dy.Int64(min=0, description="Predictions whose label has arrived."),
+        "model_version": dy.Int64(nullable=True, description="Version that predicted; null without predictions."),
+        "mean_probability": dy.Float64(nullable=True, min=0, max=1, description="Mean probability of the labelled."),
+        "positive_rate": dy.Float64(nullable=True, min=0, max=1, description="Share of positive labels."),
+        "roc_auc_score": dy.Float64(nullable=True, min=0, max=1, description="Null with labels of one class only."),
+        "pr_auc_score": dy.Float64(
+            nullable=True, min=0, max=1, description="Average precision; null without positives."
+        ),
+        "log_loss": dy.Float64(nullable=True, min=0, description="Nats a row."),
+        "brier_score_loss": dy.Float64(
+            nullable=True, min=0, max=1, description="Mean squared error of the probability."
+        ),
+    }
+    return _schema("Quality", "One day of predictions and how they turned out.", columns)
+
+
+def require_contract(frame: pl.DataFrame, contract: type[dy.Schema], table: str) -> pl.DataFrame:
+    """The frame, if every row holds to the contract.
+
+    Raises:
+        ContractViolatedError: naming each broken rule and its rows.
+    """
+    accepted, failures = contract.filter(frame)
+    if counts := failures.counts():
+        raise ContractViolatedError(
+            f"{table}: {frame.height - accepted.height} of {frame.height} computed rows break the contract",
+            got=", ".join(f"{rows} by '{rule}'" for rule, rows in counts.items()),
+            kept="Nothing was published.",
+            remedy="Look for missing or infinite features and repeated keys in the inputs.",
+        )
+    return accepted
+
+
+def _schema(name: str, description: str, columns: dict[str, dy.Column]) -> type[dy.Schema]:
+    return type(name, (dy.Schema,), {"__doc__": description, **columns})

@@ -1,0 +1,43 @@
+"""One deployment assembled: its three assets, the tables of other locations that they read, and its jobs."""
+
+import dagster as dg
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.serving.champion import champion_asset
+from ml_platform.serving.component import Deployment
+from ml_platform.serving.predictions import predictions_asset
+from ml_platform.serving.quality_asset import quality_asset
+from ml_platform.serving.tables import days_with_a_model, upstream_table
+
+
+def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definitions:
+    """Assets, checks and jobs of `deployment`.
+
+    Raises:
+        DefinitionError: the contract that the YAML names does not exist.
+    """
+    version = dg.AssetSpec(use_case.key(deployment.champion.model_version), partitions_def=use_case.by_as_of_month)
+    champion = champion_asset(use_case, deployment.champion)
+    predictions, quality = predictions_asset(use_case, deployment), quality_asset(use_case, deployment)
+    return dg.Definitions(
+        assets=[
+            version,
+            upstream_table(use_case, deployment.predictions.features),
+            upstream_table(use_case, deployment.quality.labels),
+            champion,
+            predictions,
+            quality,
+        ],
+        jobs=[
+            dg.define_asset_job(
+                f"promote_{use_case.name}_{deployment.champion.name}",
+                dg.AssetSelection.assets(champion),
+                partitions_def=use_case.by_as_of_month,
+            ),
+            dg.define_asset_job(
+                f"predict_{use_case.name}_{deployment.predictions.name}",
+                dg.AssetSelection.assets(predictions, quality),
+                partitions_def=days_with_a_model(use_case),
+            ),
+        ],
+    )

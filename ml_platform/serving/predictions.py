@@ -1,0 +1,150 @@
+"""The asset of batch predictions: any set of days in one run, each with the champion of its day."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+import polars as pl
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.errors import ContractViolatedError
+from ml_platform.serving.component import Deployment
+from ml_platform.serving.contract import predictions_contract
+from ml_platform.serving.promotion import Promotion, champions_by_day
+from ml_platform.serving.scoring import score_by_day
+from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN, table_spec
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.models import TabularModel, loads
+from ml_platform.tracking.registry import RegisteredModel
+
+PREDICTIONS_ARE_PROBABILITIES = "predictions_are_probabilities"
+Events = Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]
+
+
+def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinition:
+    """The table of predictions. Its checks are made before publishing: if one fails, nothing is published."""
+    table = deployment.predictions
+    features_contract = use_case.resolve(table.contract)
+    contract = predictions_contract(features_contract, table.row)
+    keys, name = list(contract.primary_key()), f"{use_case.name}/{table.name}"
+    spec = table_spec(
+        use_case,
+        table.name,
+        description=table.description,
+        contract=contract,
+        partition_column=table.partition_column,
+    )
+    mapping = dg.TimeWindowPartitionMapping(
+        start_offset=-table.champion_look_back_days, allow_nonexistent_upstream_partitions=True
+    )
+
+    @dg.multi_asset(
+        name=f"{use_case.name}__{table.name}",
+        ins={
+            "features": dg.AssetIn(use_case.key(table.features)),
+            "promotions": dg.AssetIn(use_case.key(deployment.champion.name), partition_mapping=mapping),
+        },
+        outs={"predictions": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
+        check_specs=[
+            dg.AssetCheckSpec(
+                every_row_check(table.row), asset=spec.key, description="Once, and none for anything else."
+            ),
+            dg.AssetCheckSpec(PREDICTIONS_ARE_PROBABILITIES, asset=spec.key, description="All lie between 0 and 1."),
+        ],
+        partitions_def=spec.partitions_def,
+        backfill_policy=BACKFILL_IN_ONE_RUN,
+    )
+    def predict(
+        context: dg.AssetExecutionContext,
+        features: pl.LazyFrame,
+        promotions: object,
+        artifacts: dg.ResourceParam[ObjectStore],
+    ) -> Events:
+        days = [dt.date.fromisoformat(key) for key in context.partition_keys]
+        champions = champions_by_day(_records(promotions), days)
+        rows = features.collect()
+        scored = score_by_day(
+            rows,
+            champions,
+            lambda champion: load_model(champion, artifacts),
+            day_column=table.partition_column,
+            keys=keys,
+        )
+        checks = list(prediction_checks(spec.key, table.row, rows.select(keys), scored))
+        yield from checks
+        require_passed(checks, name)
+        yield dg.Output(scored, metadata=_metadata(champions))
+
+    return predict
+
+
+def every_row_check(row: str) -> str:
+    """Name of the check that no row was left out."""
+    return f"every_{row}_has_a_prediction"
+
+
+def load_model(champion: RegisteredModel, artifacts: ObjectStore) -> TabularModel:
+    """The champion's model, its bytes verified.
+
+    Raises:
+        ObjectCorruptError: they are not the registered ones.
+        StorageError: the registered place is not below the platform's artifacts.
+    """
+    path = champion.uri.removeprefix(f"{artifacts.uri.rstrip('/')}/")
+    return loads(artifacts.read(path), champion.sha256)
+
+
+def prediction_checks(
+    key: dg.AssetKey, row: str, asked: pl.DataFrame, scored: pl.DataFrame
+) -> Iterator[dg.AssetCheckResult]:
+    """Whether each row of `asked` has exactly one prediction, and whether all of these are probabilities."""
+    missing = asked.join(scored, on=asked.columns, how="anti").height
+    surplus = scored.height - (asked.height - missing)
+    yield dg.AssetCheckResult(
+        passed=missing == 0 and surplus == 0,
+        asset_key=key,
+        check_name=every_row_check(row),
+        metadata={"rows": asked.height, "without_prediction": missing, "repeated_or_unasked": surplus},
+    )
+    probable = pl.col("probability").is_between(0, 1) & pl.col("probability").is_finite()
+    wrong = scored.filter(~probable.fill_null(False)).height
+    yield dg.AssetCheckResult(
+        passed=wrong == 0,
+        asset_key=key,
+        check_name=PREDICTIONS_ARE_PROBABILITIES,
+        metadata={"predictions": scored.height, "outside_0_to_1": wrong},
+    )
+
+
+def require_passed(checks: list[dg.AssetCheckResult], table: str) -> None:
+    """Accept checks that all passed.
+
+    Raises:
+        ContractViolatedError: naming those that did not, with their counts.
+    """
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        told = "; ".join(f"{check.check_name}: {_counts(check)}" for check in failed)
+        raise ContractViolatedError(
+            f"{table}: {len(failed)} check(s) failed before publishing",
+            got=told,
+            kept="Nothing was published; the days keep their last predictions.",
+            remedy="Look for repeated keys in the features, or for a model that does not give probabilities.",
+        )
+
+
+def _records(promotions: object) -> list[Promotion]:
+    found = promotions.values() if isinstance(promotions, Mapping) else [promotions]
+    return [each for each in found if isinstance(each, Promotion)]
+
+
+def _metadata(champions: Mapping[dt.date, RegisteredModel]) -> dict[str, str | list[str]]:
+    versions = sorted({(each.version, each.as_of.isoformat(), each.fingerprint) for each in champions.values()})
+    return {
+        "model_versions": ", ".join(f"{version} (as of {as_of})" for version, as_of, _ in versions),
+        "model_fingerprints": [fingerprint for _, _, fingerprint in versions],
+    }
+
+
+def _counts(check: dg.AssetCheckResult) -> str:
+    return ", ".join(f"{name} {value.value}" for name, value in check.metadata.items())

@@ -1,0 +1,53 @@
+"""What `training/defs.yaml` says about one model.
+
+Belongs here: the fields and their meaning. Does not: the component that reads them, which knows Dagster.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_platform.training.baselines import BaselineConfig
+from ml_platform.training.evaluation import ReportConfig
+from ml_platform.training.gate import GateConfig
+from ml_platform.training.search import SearchConfig
+from ml_platform.training.splits import LabelColumns, WindowConfig
+from ml_platform.training.trainers import ParameterValue, TrainerName
+
+
+class ModelConfig(BaseModel):
+    """One model: its data, how it is searched and fitted, and what it has to pass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="First part of the assets' names: `<name>_model`, `<name>_evaluation`, `<name>_model_version`.",
+    )
+    description: str = Field(description="What is predicted, for what and when, in one sentence; shown in the UI.")
+    registered_as: str = Field(pattern=r"^[\w\-. ]+$", description="Name of the model in the registry.")
+    features_table: str = Field(description="Name of the table of features, partitioned by day.")
+    labels_table: str = Field(description="Name of the table of labels, partitioned by day.")
+    join_on: Sequence[str] = Field(min_length=1, description="Columns of both tables that identify a row.")
+    labels: LabelColumns = Field(
+        description="The label, its day and when it became known, as columns of the labels table."
+    )
+    not_features: Sequence[str] = Field(
+        default=(), description="Columns of the features table that are no features; all others are."
+    )
+    trainer: TrainerName = Field(default="hist_gradient_boosting", description="The estimator.")
+    parameters: dict[str, ParameterValue] = Field(
+        default_factory=dict,
+        description="Parameters of the trainer that are not its defaults; the first trial has them.",
+    )
+    search: SearchConfig = Field(description="Which parameters are tried, and how soon a trial is given up.")
+    iterations: int = Field(ge=1, description="Iterations of the final fit.")
+    checkpoint_every: int = Field(default=30, ge=1, description="Iterations between checkpoints of the final fit.")
+    windows: WindowConfig = Field(default=WindowConfig(), description="Lengths of the walk-forward windows.")
+    baselines: Sequence[BaselineConfig] = Field(min_length=1, description="Simple rates that the model has to beat.")
+    report: ReportConfig = Field(default=ReportConfig(), description="What the reports show.")
+    gate: GateConfig = Field(default=GateConfig(), description="What a challenger has to pass.")
+    seed: int = Field(default=0, ge=0, description="Seed of everything random.")
+    threads: int = Field(
+        default=2, ge=1, description="Threads of the final fit; trials have one each and run side by side."
+    )

@@ -1,0 +1,26 @@
+"""The training code location. Assembly only."""
+
+import dagster as dg
+
+from ml_platform.components.locations import build_use_cases
+from ml_platform.execution.executors import isolated_executor
+from ml_platform.settings import Settings
+from ml_platform.storage.resources import storage_resources
+from ml_platform.tracking.failures import close_tracking_on_run_failure
+from ml_platform.tracking.resource import MlflowTracking
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """All models, their evaluations and registered versions; each step in a process of its own."""
+    tracking = MlflowTracking.from_settings(settings)
+    return dg.Definitions.merge(
+        build_use_cases("training"),
+        dg.Definitions(
+            resources={**storage_resources(settings), "tracking": tracking},
+            sensors=close_tracking_on_run_failure(tracking),
+            executor=isolated_executor(settings, modules=[__name__]),
+        ),
+    )
+
+
+defs = build_definitions(Settings())

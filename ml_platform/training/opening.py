@@ -1,0 +1,53 @@
+"""The first and the last step of a training: what has to be decided, opened and recorded outside the trials.
+
+Belongs here: the use of tables, objects and tracking in these two steps. Does not: Dagster's definitions (`model_asset`).
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import dagster as dg
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.storage.io_managers import DeltaTableIOManager
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.models import dumps
+from ml_platform.tracking.resource import MlflowTracking
+from ml_platform.tracking.runs import RunKey, TableInput
+from ml_platform.training.config import ModelConfig
+from ml_platform.training.fit import FinalFit
+from ml_platform.training.plots import search_plot
+from ml_platform.training.records import Inputs, Preparation, TrainedModel
+from ml_platform.training.search import TrialOutcome
+from ml_platform.training.splits import windows_at
+from ml_platform.training.training_run import TrainingRun, training_fingerprint
+from ml_platform.training.training_set import build_matrices, read_rows, resolve_inputs, write_matrices
+
+
+def open_search(context: dg.OpExecutionContext, use_case: UseCase, config: ModelConfig) -> Preparation:
+    """What all steps share; the matrices are written, unless the model of the same fingerprint exists.
+
+    Raises:
+        TableNotFoundError: a table was never published.
+        NotEnoughDataError: a window has too few labelled rows.
+        DefinitionError: a configured column cannot be used.
+    """
+    storage: DeltaTableIOManager = context.resources.tables
+    as_of = dt.date.fromisoformat(context.partition_key)
+    inputs = resolve_inputs(storage.location.pins(context.run), use_case.name, config, as_of)
+    windows = windows_at(as_of, use_case.timezone, config.windows)
+    fingerprint = training_fingerprint(config, inputs, windows)
+    run = TrainingRun(context.resources.artifacts, use_case.name, config, fingerprint)
+    finished = run.finished()
+    if finished is None:
+        rows = read_rows(storage.location.tables(), inputs, config, None, as_of)
+        write_matrices(run.objects, build_matrices(rows, windows, config))
+    return Preparation(
+        fingerprint=fingerprint,
+        as_of=as_of,
+        mlflow_run_id=finished.mlflow_run_id if finished else _open_run(context, use_case, config, fingerprint, inputs),
+        inputs=inputs,
+        windows=windows,
+        is_done=finished is not None,
+    )

@@ -1,0 +1,191 @@
+"""One training from its fingerprint to its model: trials and fits that are found again instead of repeated.
+
+Everything of one fingerprint lies under one prefix, so that a retry, a crash or a second run goes on from there.
+
+Belongs here: which work is done, and where its state is. Does not: when it is done (the asset), or the arithmetic.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ml_platform.errors import TrialLostError
+from ml_platform.lineage.fingerprints import code_fingerprint, environment_fingerprint, fingerprint
+from ml_platform.recovery.checkpoints import CheckpointStore
+from ml_platform.recovery.isolation import run_isolated
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.evaluation import metrics
+from ml_platform.tracking import models
+from ml_platform.tracking.models import TabularModel, dumps, loads
+from ml_platform.training import baselines, fit, search, splits, trainers, training_set
+from ml_platform.training.config import ModelConfig
+from ml_platform.training.fit import FinalFit, fit_final
+from ml_platform.training.records import Inputs, Preparation, TrainedModel
+from ml_platform.training.search import Proposal, TrialOutcome, TrialSettings, failed_trial, promote, run_trial
+from ml_platform.training.splits import Windows
+from ml_platform.training.trainers import FitPlan
+from ml_platform.training.training_set import MATRICES, read_matrices
+
+RESULT = "result.json"
+WHAT_A_MODEL_FOLLOWS_FROM = (
+    "features_table",
+    "labels_table",
+    "join_on",
+    "labels",
+    "not_features",
+    "trainer",
+    "parameters",
+    "search",
+    "iterations",
+    "windows",
+    "baselines",
+    "seed",
+)
+
+
+class FittedWinner(NamedTuple):
+    """The final fit of the winner, and where its bytes are."""
+
+    fit: FinalFit
+    uri: str
+    winner: TrialOutcome
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The state of one training, below the artifacts."""
+
+    artifacts: ObjectStore
+    use_case: str
+    config: ModelConfig
+    fingerprint: str
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Everything of this fingerprint."""
+        return self.artifacts.below(f"training/{self.use_case}/{self.config.name}/{self.fingerprint}")
+
+    def finished(self) -> TrainedModel | None:
+        """The model of this fingerprint, if it was made before."""
+        if not self.objects.exists(RESULT):
+            return None
+        return TrainedModel.model_validate_json(self.objects.read(RESULT))
+
+    def finish(self, model: TrainedModel) -> None:
+        """Record the model; what only led to it is dropped."""
+        self.objects.write(RESULT, model.model_dump_json().encode())
+        self._checkpoints().clear()
+        self.objects.delete(MATRICES)
+
+    def trial(self, proposal: Proposal, iterations: int) -> TrialOutcome:
+        """The outcome of a trial, in a process of its own unless it is known; a lost process is a failed trial.
+
+        A lost process may have been bad luck, so that outcome is not kept for the next attempt.
+        """
+        memo = self._memo(proposal, iterations)
+        if self.objects.exists(memo):
+            return TrialOutcome.model_validate_json(self.objects.read(memo))
+        try:
+            outcome = run_isolated(fit_trial, self, proposal, iterations)
+        except TrialLostError as error:
+            return failed_trial(proposal, iterations, str(error))
+        self.objects.write(memo, outcome.model_dump_json().encode())
+        return outcome
+
+    def states(self, proposal: Proposal) -> CheckpointStore:
+        """The states of one trial, by iterations."""
+        return CheckpointStore(self.objects, f"trials/{proposal.number}/states", keep=1)
+
+    def fit_winner(self, outcomes: Sequence[TrialOutcome], each_step: Callable[[int], None]) -> FittedWinner:
+        """The winner, fitted on the whole fit window and stored under the hash of its bytes.
+
+        Raises:
+            NoSurvivingTrialError: every trial failed.
+        """
+        winner = promote(outcomes, keep=1)[0]
+        plan = FitPlan(
+            parameters=winner.parameters,
+            iterations=self.config.iterations,
+            seed=self.config.seed,
+            threads=self.config.threads,
+        )
+        checkpoints = Reporting(self._checkpoints(), each_step)
+        data = read_matrices(self.objects).fit()
+        final = fit_final(self.config.trainer, data, plan, checkpoints, self.config.checkpoint_every)
+        path = f"models/{self.use_case}/{self.config.name}/{final.sha256}.skops"
+        self.artifacts.write(path, final.data)
+        return FittedWinner(final, self.artifacts.uri_of(path), winner)
+
+    def _memo(self, proposal: Proposal, iterations: int) -> str:
+        return f"trials/{proposal.number}/{iterations}.json"
+
+    def _checkpoints(self) -> CheckpointStore:
+        return CheckpointStore(self.objects, "checkpoints")
+
+
+class Reporting(NamedTuple):
+    """Checkpoints that tell of each one that is saved."""
+
+    store: CheckpointStore
+    each_step: Callable[[int], None]
+
+    def save(self, step: int, data: bytes) -> None:
+        """Save, then tell."""
+        self.store.save(step, data)
+        self.each_step(step)
+
+    def latest(self) -> tuple[int, bytes] | None:
+        """The newest checkpoint that is whole."""
+        found = self.store.latest()
+        return None if found is None else (found.step, found.data)
+
+
+def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) -> str:
+    """Hash of everything that the model follows from; threads, reports and the gate are not among it."""
+    return fingerprint(
+        content=[inputs.features.content_root, inputs.labels.content_root],
+        code=code_fingerprint(metrics, models, baselines, fit, search, splits, trainers, training_set),
+        config={name: getattr(config, name) for name in WHAT_A_MODEL_FOLLOWS_FROM},
+        environment=environment_fingerprint(),
+        windows=windows,
+    )
+
+
+def fit_trial(run: TrainingRun, proposal: Proposal, iterations: int) -> TrialOutcome:
+    """The outcome of a trial that goes on from its last state, and leaves its new state.
+
+    Runs in a forked process: it uses neither polars nor more than one thread, whose pools do not survive a fork.
+    """
+    states, settings = run.states(proposal), TrialSettings(run.config.trainer, run.config.seed, threads=1)
+    result = run_trial(proposal, iterations, read_matrices(run.objects).search(), settings, _resumed(states))
+    if result.model is not None:
+        states.save(iterations, dumps(result.model))
+    return result.outcome
+
+
+def trained_model(preparation: Preparation, fitted: FittedWinner, run: TrainingRun) -> TrainedModel:
+    """The record of a fitted winner, before it is known which trials there were and where MLflow has it."""
+    known = read_matrices(run.objects).training_set
+    return TrainedModel(
+        as_of=preparation.as_of,
+        uri=fitted.uri,
+        sha256=fitted.fit.sha256,
+        fingerprint=preparation.fingerprint,
+        trainer=run.config.trainer,
+        parameters=fitted.winner.parameters,
+        iterations=run.config.iterations,
+        features=known.features,
+        inputs=preparation.inputs,
+        windows=preparation.windows,
+        rows=known.rows,
+        baselines=known.baselines,
+        trials=(),
+        mlflow_run_id=preparation.mlflow_run_id,
+        mlflow_uri="",
+    )
+
+
+def _resumed(states: CheckpointStore) -> TabularModel | None:
+    found = states.latest()
+    return None if found is None else loads(found.data, hashlib.sha256(found.data).hexdigest())

@@ -1,0 +1,178 @@
+"""The flights data pipeline, run through Dagster on a small landing zone with real Delta tables."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+
+from ml_platform.components.use_case import UseCase, load_use_case
+from ml_platform.data.component import DataPipeline
+from ml_platform.data.pipeline import build_pipeline
+from ml_platform.settings import PROJECT_ROOT, Settings
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.storage.resources import storage_resources
+from ml_platform.storage.tables import TableStore
+from ml_platform_tests.data.landing_zone import flight_line, flights_object, land_days, weather_object
+
+DAY = dt.date(2013, 3, 5)
+DAYS = [DAY + dt.timedelta(days=i) for i in range(3)]
+FLIGHTS = PROJECT_ROOT / "ml_platform" / "use_cases" / "flights"
+DAILY = ("raw", "weather_raw", "clean", "quarantine", "weather_clean", "weather_quarantine", "delay_labels", "delay_features")
+
+
+class Platform(NamedTuple):
+    """The data location of one use case on its own storage and instance."""
+
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+    landing: ObjectStore
+    tables: TableStore
+
+    def run(self, job: str, days: Sequence[dt.date] = ()) -> dg.ExecuteInProcessResult:
+        """One run of a job: over no partition, one, or several in a single run."""
+        resolved = self.definitions.resolve_job_def(job)
+        ends = {"start": str(days[0]), "end": str(days[-1])} if len(days) > 1 else {}
+        return resolved.execute_in_process(
+            instance=self.instance,
+            partition_key=str(days[0]) if len(days) == 1 else None,
+            tags={f"dagster/asset_partition_range_{end}": key for end, key in ends.items()},
+            raise_on_error=False,
+        )
+
+    def build(self, *days: dt.date) -> dg.ExecuteInProcessResult:
+        return self.run("build_flights_days", days)
+
+    def rows(self, table: str, day: dt.date = DAY) -> pl.DataFrame:
+        return self.tables.scan(f"flights/{table}", partitions=[str(day)]).collect()
+
+    def hashes(self) -> dict[str, dict[str, str]]:
+        return {name: {day: s.content_hash for day, s in self.tables.partitions(f"flights/{name}").items()} for name in DAILY}
+
+
+def pipeline() -> DataPipeline:
+    return DataPipeline.model_validate(yaml.safe_load((FLIGHTS / "data" / "defs.yaml").read_text())["attributes"])
+
+
+def use_case() -> UseCase:
+    return load_use_case(FLIGHTS)
+
+
+@pytest.fixture
+def platform(tmp_path: Path):
+    settings = Settings(home=tmp_path)
+    location = StorageLocation.of(settings)
+    resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)
+    definitions = dg.Definitions.merge(build_pipeline(pipeline(), use_case()), resources)
+    with dg.DagsterInstance.ephemeral() as instance:
+        built = Platform(instance, definitions, location.landing(), location.tables())
+        land_days(built.landing, DAYS)
+        assert built.run("refresh_flights_references").success
+        yield built
+
+
+def error_of(result: dg.ExecuteInProcessResult, step: str) -> str:
+    failure = next(event for event in result.all_events if event.is_step_failure and event.step_key == step)
+    error = failure.step_failure_data.error
+    while error.cause and "ml_platform" not in (error.cls_name or ""):
+        error = error.cause
+    return error.message
+
+
+def test_a_day_flows_from_the_landing_zone_to_features_and_labels(platform: Platform) -> None:
+    assert platform.build(DAY).success
+    assert [platform.rows(table).height for table in ("raw", "clean", "delay_features", "delay_labels")] == [16, 16, 16, 16]
+    assert platform.rows("delay_labels")["is_late"].sum() == 1  # the last of 16 flights is 15 minutes late
+
+
+def test_days_built_one_by_one_equal_days_built_in_one_run(platform: Platform) -> None:
+    assert platform.build(*DAYS).success
+    together = platform.hashes()
+    for day in DAYS:
+        assert platform.build(day).success
+    assert platform.hashes() == together
+
+
+def test_a_run_over_unchanged_objects_commits_nothing(platform: Platform) -> None:
+    platform.build(*DAYS)
+    before = {name: platform.tables.version(f"flights/{name}") for name in DAILY}
+    assert platform.build(*DAYS).success
+    assert {name: platform.tables.version(f"flights/{name}") for name in DAILY} == before
+
+
+def test_a_row_that_breaks_a_rule_is_quarantined_and_none_is_lost(platform: Platform) -> None:
+    too_late = flight_line(DAY, 999, delay=60 * 24 * 3)
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, [*(flight_line(DAY, 200 + i) for i in range(10)), too_late]))
+    assert platform.build(DAY).success
+    assert (platform.rows("raw").height, platform.rows("clean").height, platform.rows("quarantine").height) == (27, 26, 1)
+    assert "departure_delay_is_plausible" in platform.rows("quarantine")["broken_rules"].item()
+
+
+def test_too_many_bad_rows_publish_nothing_but_the_quarantine(platform: Platform) -> None:
+    platform.build(DAY)
+    bad = [flight_line(DAY, 900 + i, delay=60 * 24 * 3) for i in range(2)]
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, bad))
+    result = platform.build(DAY)
+    assert not result.success
+    assert "refused 2 of 18 rows (11.1 %, limit 5 %)" in error_of(result, "flights__clean")
+    assert "version 0 stands" in error_of(result, "flights__clean")
+    assert (platform.rows("clean").height, platform.rows("quarantine").height) == (16, 2)
+
+
+def test_a_refused_table_shows_a_failed_check_and_no_materialization(platform: Platform) -> None:
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, [flight_line(DAY, 100)]))  # a key twice
+    result = platform.build(DAY)
+    failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
+    assert failed == ["rows_meet_the_contract"]
+    assert dg.AssetKey(["flights", "clean"]) not in {e.asset_key for e in result.get_asset_materialization_events()}
+
+
+def test_a_corrected_object_is_ingested_again_and_changes_what_follows_from_it(platform: Platform) -> None:
+    platform.build(*DAYS)
+    before = platform.hashes()
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, [flight_line(DAY, 777, delay=30, hour=9)]))
+    assert platform.build(*DAYS).success
+    changed = {name for name, hashes in platform.hashes().items() if hashes[str(DAY)] != before[name][str(DAY)]}
+    assert changed == {"raw", "clean", "delay_labels", "delay_features"}
+
+
+def test_a_truncated_object_fails_its_run_and_leaves_every_table_as_it_was(platform: Platform) -> None:
+    platform.build(DAY)
+    before = platform.hashes()
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY)[:-40])
+    result = platform.build(DAY)
+    assert not result.success
+    assert f"flights/flights/{DAY}.csv" in error_of(result, "flights__raw")
+    assert platform.hashes() == before
+
+
+def test_a_missing_object_is_named_with_what_to_do(platform: Platform) -> None:
+    result = platform.build(DAY + dt.timedelta(days=10))
+    assert "is not in the landing zone" in error_of(result, "flights__raw")
+    assert "declare in defs.yaml" in error_of(result, "flights__raw")
+
+
+def test_a_day_that_the_upstream_never_delivers_is_published_empty(platform: Platform) -> None:
+    last = dt.date(2013, 12, 31)
+    platform.landing.write(f"flights/flights/{last}.csv", flights_object(last))
+    assert platform.build(last).success
+    assert (platform.rows("weather_clean", last).height, platform.rows("delay_features", last).height) == (0, 16)
+
+
+def test_each_day_of_a_run_over_several_has_its_own_data_version_and_counts(platform: Platform) -> None:
+    platform.build(*DAYS)
+    events = platform.instance.fetch_materializations(dg.AssetKey(["flights", "clean"]), limit=10).records
+    versions = {event.partition_key: event.asset_materialization.tags["dagster/data_version"] for event in events}
+    assert versions == platform.hashes()["clean"]
+    assert {event.asset_materialization.metadata["rows_in"].value for event in events} == {16}
+
+
+def test_an_implausible_wind_speed_is_quarantined(platform: Platform) -> None:
+    platform.landing.write(f"flights/weather/{DAY}.csv", weather_object(DAY).replace(b",10.5,", b",1048,", 1))
+    assert platform.build(DAY).success
+    assert platform.rows("weather_quarantine")["broken_rules"].to_list() == ["wind_speed_is_plausible"]

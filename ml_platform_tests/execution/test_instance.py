@@ -1,0 +1,62 @@
+"""The instance: one history, wherever Dagster is started from."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.instance.ref import InstanceRef
+
+from ml_platform.execution.instance import instance_folder, open_instance
+from ml_platform.settings import PROJECT_ROOT, Settings
+from ml_platform_tests.execution.instances import materialization
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ML_PLATFORM_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return tmp_path / "home"
+
+
+def as_dagster_dev_opens_it(folder: Path) -> dg.DagsterInstance:
+    """`dagster dev` without DAGSTER_HOME: the configuration of the working folder, a temporary base folder."""
+    folder.mkdir()
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), config_dir=str(PROJECT_ROOT)))
+
+
+def test_plain_dagster_dev_finds_what_an_earlier_start_left(home: Path, tmp_path: Path) -> None:
+    for temporary in ("first", "second"):
+        with as_dagster_dev_opens_it(tmp_path / temporary) as instance:
+            instance.report_runless_asset_event(materialization(temporary))
+    with as_dagster_dev_opens_it(tmp_path / "third") as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("flights")) == {"first", "second"}
+
+
+def test_dagster_home_leads_to_the_same_history(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with as_dagster_dev_opens_it(tmp_path / "temporary") as instance:
+        instance.report_runless_asset_event(materialization("2013-01-01"))
+    monkeypatch.setenv("DAGSTER_HOME", str(PROJECT_ROOT))
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("flights")) == {"2013-01-01"}
+
+
+def test_everything_that_the_instance_keeps_is_below_home(home: Path, tmp_path: Path) -> None:
+    with as_dagster_dev_opens_it(tmp_path / "temporary") as instance:
+        instance.report_runless_asset_event(materialization("2013-01-01"))
+        assert Path(instance.root_directory) == instance_folder(Settings())
+        assert Path(instance.get_ref().compute_logs_data.config_dict["base_dir"]).is_relative_to(home)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_the_command_line_opens_the_same_history(home: Path, tmp_path: Path) -> None:
+    with open_instance() as instance:
+        instance.report_runless_asset_event(materialization("2013-01-01"))
+    with as_dagster_dev_opens_it(tmp_path / "temporary") as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("flights")) == {"2013-01-01"}
+
+
+def test_dagster_yaml_names_no_path_and_sends_no_telemetry() -> None:
+    text = (PROJECT_ROOT / "dagster.yaml").read_text()
+    assert "base_dir" not in text
+    ref = InstanceRef.from_dir(str(PROJECT_ROOT))
+    assert ref.settings["telemetry"] == {"enabled": False}
