@@ -1,7 +1,7 @@
 """Milliseconds of event cost per partition and asset: Dagster's own SQLite storage, and the platform's, in one run.
 
-A trivial asset over 365 daily partitions is materialized in one run, once with the framework's events alone and once with a
-second materialization event per partition. Run with `python benchmarks/events.py`.
+A trivial asset over 365 daily partitions is materialized in one run, once with the framework's events alone and once
+with a second materialization event per partition. Run with `python benchmarks/events.py`.
 """
 
 import tempfile
@@ -74,7 +74,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, instance_in(Path(folder), tuned=tuned) as instance:
             seconds_to_materialize(once, instance)  # creates tables and imports what is lazy
             cost = {asset.key.to_user_string(): seconds_to_materialize(asset, instance) for asset in (once, twice)}
-        print(name, *(f"{asset}: {1000 * s / days:.1f} ms per partition and asset" for asset, s in cost.items()), sep="  ")
+        print(f"{name}, ms per partition and asset:", *(f"{asset} {1000 * s / days:.1f}" for asset, s in cost.items()))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
-"""What is there after a demonstration, collected from tables, records and the instance; shown by `tables`."""
+"""What is there after a demonstration, collected from tables and records; shown by `tables`."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.demo.models import MonthlyModel, read_models
 from ml_platform.demo.report import DemoReport, read_report
 from ml_platform.demo.rows import AuditedRows, ComputedRows, count_audited, count_computed
-from ml_platform.execution.instance import instance_folder, open_instance
+from ml_platform.demo.served import WalkForward, walk_forward
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
-
-MODEL = ("flights", "delay_model")
-TRIALS = "trials"
 
 
 class Place(BaseModel):
@@ -31,6 +28,7 @@ class Summary(BaseModel):
     audited: tuple[AuditedRows, ...] = Field(description="Cleaned tables: rows in, published, quarantined.")
     computed: tuple[ComputedRows, ...] = Field(description="Tables computed from them.")
     models: tuple[MonthlyModel, ...] = Field(description="Models by as-of month.")
+    walk_forward: WalkForward | None = Field(description="How the predictions turned out; null before there are any.")
     cost: DemoReport | None = Field(description="The last demonstration; null if there was none.")
     places: tuple[Place, ...] = Field(description="Where to look next.")
 
@@ -42,26 +40,11 @@ def collect(settings: Settings) -> Summary:
     return Summary(
         audited=count_audited(tables),
         computed=count_computed(tables),
-        models=read_models(artifacts, _trials(settings)),
+        models=read_models(artifacts),
+        walk_forward=walk_forward(tables),
         cost=read_report(settings),
         places=_places(settings),
     )
-
-
-def _trials(settings: Settings) -> dict[str, int]:
-    """Trials of the newest model of each as-of month, as its materialization tells."""
-    if not instance_folder(settings).exists():
-        return {}
-    import dagster as dg
-
-    with open_instance() as instance:
-        events = instance.fetch_materializations(dg.AssetKey(MODEL), limit=1_000, ascending=True).records
-    found: dict[str, int] = {}
-    for record in events:
-        told = record.asset_materialization.metadata.get(TRIALS) if record.asset_materialization else None
-        if record.partition_key and told is not None:
-            found[record.partition_key] = int(str(told.value))
-    return found
 
 
 def _places(settings: Settings) -> tuple[Place, ...]:

@@ -10,8 +10,10 @@ from rich.table import Table
 from ml_platform.demo.models import MonthlyModel
 from ml_platform.demo.report import DemoReport
 from ml_platform.demo.rows import AuditedRows, ComputedRows
+from ml_platform.demo.served import WalkForward
 from ml_platform.demo.summary import Summary
 from ml_platform.training.evaluation import Evaluation
+from ml_platform.training.gate import GateDecision
 from ml_platform.training.metrics import MetricName
 
 MISSING = "not materialized yet"
@@ -28,6 +30,8 @@ def show(summary: Summary, console: Console) -> None:
     """Print the summary."""
     console.print(_audited(summary.audited), _computed(summary.computed), _models(summary.models))
     console.print(*(_scores(model.as_of, model.test) for model in summary.models if model.test))
+    if summary.walk_forward:
+        console.print(_walk_forward(summary.walk_forward))
     if summary.cost:
         console.print(_cost(summary.cost))
     console.print(_table("Where to look next", ("", ""), [(place.what, place.how) for place in summary.places]))
@@ -54,27 +58,23 @@ def _computed(tables: Iterable[ComputedRows]) -> Table:
 
 
 def _models(models: Sequence[MonthlyModel]) -> Table:
-    columns = ("as of", "trials", "version", "gate", "promoted", "reason")
-    if not models:
-        return _table("Models", columns, [(MISSING, "", "", "", "", "")])
-    return _table("Models", columns, [_model(each) for each in models])
+    columns = ("as of", "trials", "failed", "iterations", "version", "gate", "champion")
+    return _table("Models", columns, [_model(each) for each in models] or [(MISSING, *[""] * 6)])
 
 
 def _model(model: MonthlyModel) -> tuple[str, ...]:
-    if model.version is None:
-        return model.as_of, _count(model.trials), MISSING, "", "", ""
-    version = model.version
-    promoted = "yes" if version.is_promoted else "no"
-    aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-    trials = _count(model.trials)
-    return (
-        model.as_of,
-        trials,
-        f"{version.name} {version.version}{aliases}",
-        version.gate,
-        promoted,
-        version.gate_reason,
-    )
+    search, version = model.search, model.version
+    found = (str(search.trials), str(search.failed), str(search.iterations)) if search else (MISSING, NOTHING, NOTHING)
+    name = f"{version.name} {version.version}" if version else MISSING
+    gate = _gate(version.gate) if version else NOTHING
+    return model.as_of, *found, name, gate, NOTHING if model.champion is None else f"version {model.champion}"
+
+
+def _gate(gate: GateDecision) -> str:
+    """Approved, or each check that failed with what it found."""
+    if gate.approved:
+        return f"approved by {len(gate.reasons)} of {len(gate.reasons)} checks"
+    return "refused: " + "; ".join(f"{reason.check}: {reason.detail}" for reason in gate.reasons if not reason.passed)
 
 
 def _scores(as_of: str, test: Evaluation) -> Table:
@@ -84,6 +84,14 @@ def _scores(as_of: str, test: Evaluation) -> Table:
     model = ("model", *(str(test.metrics[metric]) for metric in METRICS))
     baselines = [(each.name, *(f"{each.metrics[metric]:.3f}" for metric in METRICS)) for each in test.baselines]
     return _table(title, ("", *METRICS.values()), [model, *baselines])
+
+
+def _walk_forward(served: WalkForward) -> Table:
+    """All predicted days together."""
+    versions = ", ".join(str(version) for version in served.versions)
+    title = f"Predictions of {served.first_day} to {served.last_day}, each day by its champion (versions {versions})"
+    row = (f"{served.predictions:,}", f"{served.labelled:,}", *(str(served.metrics[metric]) for metric in METRICS))
+    return _table(title, ("predictions", "labelled", *METRICS.values()), [row])
 
 
 def _cost(cost: DemoReport) -> Table:

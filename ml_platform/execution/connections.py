@@ -1,6 +1,7 @@
 """One SQLite file, opened once per process instead of once per statement.
 
-Belongs here: how a database file is opened, shared by threads, and left alone by forked children. Does not: what is in it.
+Belongs here: how a database file is opened, shared by threads, and left alone by forked children. Does not: what is
+in it.
 """
 
 import os
@@ -26,8 +27,8 @@ _LEFT_TO_PARENT: list[Engine] = []
 class SqliteFile:
     """A pool of connections to one database file, private to this process.
 
-    A write transaction costs about 0.1 ms: WAL with `synchronous=NORMAL` leaves the fsync to checkpoints. A killed process
-    loses nothing that it committed; a power cut may lose the last moments, and never corrupts the file.
+    A write transaction costs about 0.1 ms: WAL with `synchronous=NORMAL` leaves the fsync to checkpoints. A killed
+    process loses nothing that it committed; a power cut may lose the last moments, and never corrupts the file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -16,8 +16,8 @@ from ml_platform.settings import Settings
 def isolated_executor(settings: Settings, modules: Sequence[str] = ()) -> dg.ExecutorDefinition:
     """Dagster's multiprocess executor on a forkserver that preloads `modules` and all that a step ends up with.
 
-    A forked step starts in under half a second; a spawned one imports for five to ten. `modules` are those of the location,
-    its definitions among them.
+    A forked step starts in under half a second; a spawned one imports for five to ten. `modules` are those of the
+    location, its definitions among them.
     """
     return dg.multiprocess_executor.configured(
         {
@@ -31,8 +31,8 @@ def isolated_executor(settings: Settings, modules: Sequence[str] = ()) -> dg.Exe
 def warm_up(modules: Sequence[str] = ()) -> None:
     """Start this process's forkserver now, so that its imports overlap with other work; returns at once.
 
-    Python has one forkserver per process, and every run of this process shares it. The list of whoever starts it counts:
-    what a later executor wants besides is imported by each step.
+    Python has one forkserver per process, and every run of this process shares it. The list of whoever starts it
+    counts: what a later executor wants besides is imported by each step.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(step_modules(modules))
     ensure_running()

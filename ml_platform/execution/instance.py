@@ -1,6 +1,7 @@
 """The Dagster instance of this platform: everything it keeps is below `Settings().home`, whoever starts it.
 
-Belongs here: where the instance's files are and how events are batched. Does not: its settings, which are in dagster.yaml.
+Belongs here: where the instance's files are and how events are batched. Does not: its settings, which are in
+dagster.yaml.
 """
 
 from collections.abc import Mapping
@@ -17,10 +18,10 @@ EVENT_BATCH_SIZE = 500
 
 
 class PlatformInstance(DagsterInstance):
-    """Keeps its history between starts of plain `dagster dev`, and writes events of many partitions in one transaction.
+    """Keeps its history between starts of plain `dagster dev`; writes events of many partitions in one transaction.
 
-    Dagster hands a temporary folder to an instance when DAGSTER_HOME is not set, and the configuration's folder when it is.
-    Neither is used: both ways lead to the same history. A storage that dagster.yaml names (Postgres, say) wins.
+    Dagster hands a temporary folder to an instance when DAGSTER_HOME is not set, and the configuration's folder when it
+    is. Neither is used: both ways lead to the same history. A storage that dagster.yaml names (Postgres, say) wins.
     """
 
     @classmethod

@@ -1,7 +1,7 @@
-"""Runs started from our own command line: recorded in the persistent instance like any other, executed in this process.
+"""Runs started from our own command line: recorded in the instance like any other, executed in this process.
 
-Belongs here: creating such a run so that the UI knows its location, executing it, and telling what failed. Does not: what
-is run, or how progress is shown.
+Belongs here: creating such a run so that the UI knows its location, executing it, and telling what failed. Does not:
+what is run, or how progress is shown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +33,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.interrupts import capture_interrupts
 
 from ml_platform.errors import RunCanceledError, RunFailedError, RunRequestError
+from ml_platform.settings import PROJECT_ROOT
 
 UI_URL = "http://localhost:3000"
 ALL_ASSETS_JOB = IMPLICIT_ASSET_JOB_NAME
@@ -63,8 +64,8 @@ class RunRequest(NamedTuple):
     job_name: str = ALL_ASSETS_JOB
     assets: Sequence[dg.AssetKey] = ()
     partitions: str | PartitionRange | None = None
-    config: dg.RunConfig | Mapping[str, object] = {}  # noqa: RUF012
-    tags: Mapping[str, str] = {}  # noqa: RUF012
+    config: Mapping[str, object] = {}
+    tags: Mapping[str, str] = {}
 
 
 def platform_location(name: str) -> CodeLocation:
@@ -126,11 +127,12 @@ def run_url(run_id: str) -> str:
 
 def _reconstructable(request: RunRequest) -> ReconstructableJob:
     """The job by its module and name, which step processes load again by themselves."""
-    repository = ReconstructableRepository.for_module(request.location.module, request.location.attribute)
+    location = request.location
+    repository = ReconstructableRepository.for_module(location.module, location.attribute, str(PROJECT_ROOT))
     definition = repository.get_definition()
     if not definition.has_job(request.job_name):
         raise RunRequestError(
-            f"Location '{request.location.name}' has no job '{request.job_name}'.",
+            f"Location '{location.name}' has no job '{request.job_name}'.",
             expected=f"one of {', '.join(sorted(name for name in definition.job_names if not name.startswith('__')))}",
         )
     return repository.get_reconstructable_job(request.job_name)
@@ -138,12 +140,11 @@ def _reconstructable(request: RunRequest) -> ReconstructableJob:
 
 def _create_run(instance: dg.DagsterInstance, request: RunRequest, job: ReconstructableJob) -> DagsterRun:
     definition = job.get_definition()
-    config = request.config.to_config_dict() if isinstance(request.config, dg.RunConfig) else dict(request.config)
     try:
         tags = {**definition.run_tags, **_partition_tags(instance, request, definition), **request.tags}
         return instance.create_run_for_job(
             definition,
-            run_config=config,
+            run_config=dict(request.config),
             tags=tags,
             asset_selection=set(request.assets) or None,
             remote_job_origin=_origin(request),

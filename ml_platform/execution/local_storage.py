@@ -1,7 +1,7 @@
 """Dagster's instance storage on SQLite, tuned for one machine: runs, events and schedules.
 
-Belongs here: Dagster's own SQLite storages, with connections kept open and events written in batches. Does not: schemas and
-queries, which stay Dagster's.
+Belongs here: Dagster's own SQLite storages, with connections kept open and events written in batches. Does not:
+schemas and queries, which stay Dagster's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -177,7 +177,7 @@ class LocalStorage(DagsterStorage, ConfigurableClass):
         self._run_storage = LocalRunStorage(folder)
         self._event_log_storage = LocalEventLogStorage(folder)
         self._schedule_storage = LocalScheduleStorage(folder)
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -242,7 +242,7 @@ def _create_databases(folder: Path) -> None:
 
 
 def _of_asset(event: EventLogEntry) -> bool:
-    return event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS and bool(event.get_dagster_event().asset_key)
+    return event.dagster_event_type in ASSET_EVENTS and bool(event.get_dagster_event().asset_key)
 
 
 def _asset_key(event: EventLogEntry) -> str:

@@ -13,7 +13,7 @@ LIST_FILE = "preload.yaml"
 
 
 def step_modules(modules: Sequence[str] = ()) -> list[str]:
-    """Modules to import before forking: Dagster's lazy ones, those of a step's libraries that are installed, then `modules`.
+    """Modules to import before forking: what Dagster imports late, the libraries of steps, then `modules`.
 
     The list has leaves only: importing them brings in the rest.
     """

@@ -29,7 +29,7 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
         owners=use_case.owners,
         metadata={RECORD_TYPE: "ml_platform.serving.promotion:Promotion"},
     )
-    def champion(context: dg.AssetExecutionContext, tracking: MlflowTracking) -> Promotion | dict[str, Promotion]:
+    def champion(context: dg.AssetExecutionContext, tracking: MlflowTracking) -> Any:
         registry = tracking.registry
         promotions = {
             month: promote_if_approved(registry, record.registered_model, dt.date.fromisoformat(month))

@@ -7,7 +7,7 @@ from ml_platform.serving.champion import champion_asset
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.predictions import predictions_asset
 from ml_platform.serving.quality_asset import quality_asset
-from ml_platform.serving.tables import days_with_a_model, upstream_table
+from ml_platform.serving.tables import upstream_table
 
 
 def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definitions:
@@ -32,12 +32,10 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
             dg.define_asset_job(
                 f"promote_{use_case.name}_{deployment.champion.name}",
                 dg.AssetSelection.assets(champion),
-                partitions_def=use_case.by_as_of_month,
             ),
             dg.define_asset_job(
                 f"predict_{use_case.name}_{deployment.predictions.name}",
                 dg.AssetSelection.assets(predictions, quality),
-                partitions_def=days_with_a_model(use_case),
             ),
         ],
     )

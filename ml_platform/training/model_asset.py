@@ -15,8 +15,7 @@ from ml_platform.storage.objects import ObjectStore
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.records import Preparation, TrainedModel
 from ml_platform.training.search import Proposal, TrialOutcome, promote, propose
-from ml_platform.training.splits import windows_at
-from ml_platform.training.training_run import TrainingRun, trained_model, training_fingerprint
+from ml_platform.training.training_run import TrainingRun, trained_model
 
 RESOURCES = {"tables", "artifacts", "tracking"}
 
@@ -25,7 +24,9 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
     """`<use case>/<name>_model`: one trained model for each as-of month, stored as a `TrainedModel` record."""
     prefix = f"{use_case.name}_{config.name}"
     tables = {"features": config.features_table, "labels": config.labels_table}
-    steps = [_trial_op(f"{prefix}_trial_rung_{rung}", use_case, config, rung) for rung in range(len(config.search.rungs))]
+    steps = [
+        _trial_op(f"{prefix}_trial_rung_{rung}", use_case, config, rung) for rung in range(len(config.search.rungs))
+    ]
     promotions = [_promote_op(f"{prefix}_promote_{rung}", config, rung) for rung in range(len(config.search.rungs) - 1)]
     opened, fit = _open_op(f"{prefix}_open", use_case, config), _fit_op(f"{prefix}_fit", use_case, config)
 
@@ -43,7 +44,7 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
         metadata={"ml_platform/record_type": f"{TrainedModel.__module__}:{TrainedModel.__name__}"},
     )
     def train(features: Any, labels: Any) -> Any:
-        preparation, proposals = opened(features, labels)
+        preparation, proposals = opened(features=features, labels=labels)
         rungs = [proposals.map(lambda proposal: steps[0](preparation, proposal)).collect()]
         for promotion, step in zip(promotions, steps[1:], strict=True):
             promoted = promotion(preparation, rungs[-1])
@@ -56,7 +57,7 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
 def _open_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinition:
     @dg.op(
         name=name,
-        description="Pins the tables, writes what may be learnt from as matrices, opens the MLflow run, proposes trials.",
+        description="Pins the tables, writes what may be learnt from, opens the MLflow run and proposes trials.",
         ins={"features": dg.In(dg.Nothing), "labels": dg.In(dg.Nothing)},
         out={"preparation": dg.Out(Preparation), "proposals": dg.DynamicOut(Proposal)},
         required_resource_keys=RESOURCES,
@@ -78,7 +79,7 @@ def _trial_op(name: str, use_case: UseCase, config: ModelConfig, rung: int) -> d
 
     @dg.op(
         name=name,
-        description=f"Fits one trial to {iterations} iterations in a process of its own and ranks it on the validation window.",
+        description=f"Fits one trial to {iterations} iterations, in a process of its own, and scores it on validation.",
         ins={"preparation": dg.In(Preparation), "proposal": dg.In(Proposal)},
         out=dg.Out(TrialOutcome),
         required_resource_keys={"artifacts"},
@@ -118,12 +119,14 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
 
     @dg.op(
         name=name,
-        description=f"Fits the winner to {config.iterations} iterations on the whole fit window, from the last checkpoint on.",
+        description=f"Fits the winner to {config.iterations} iterations, on the whole fit window.",
         ins={"preparation": dg.In(Preparation), **{rung: dg.In(list) for rung in rungs}},
         out=dg.Out(TrainedModel, io_manager_key="records"),
         required_resource_keys=RESOURCES,
     )
-    def fit_winner(context: dg.OpExecutionContext, preparation: Preparation, **outcomes: list[TrialOutcome]) -> TrainedModel:
+    def fit_winner(
+        context: dg.OpExecutionContext, preparation: Preparation, **outcomes: list[TrialOutcome]
+    ) -> TrainedModel:
         from ml_platform.training.opening import close_search
         from ml_platform.training.presentation import model_metadata
 
@@ -134,7 +137,9 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
             trials = tuple(outcome for rung in rungs for outcome in outcomes[rung])
             model = close_search(context, trained_model(preparation, fitted, run), fitted.fit, trials, config)
             run.finish(model)
-        context.add_output_metadata({**model_metadata(model), **context.resources.tracking.metadata(model.mlflow_run_id)})
+        context.add_output_metadata(
+            {**model_metadata(model), **context.resources.tracking.metadata(model.mlflow_run_id)}
+        )
         return model
 
     return fit_winner

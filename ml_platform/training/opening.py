@@ -1,18 +1,14 @@
 """The first and the last step of a training: what has to be decided, opened and recorded outside the trials.
 
-Belongs here: the use of tables, objects and tracking in these two steps. Does not: Dagster's definitions (`model_asset`).
+Belongs here: the use of tables, objects and tracking in these two steps. Does not: the ops themselves (`model_asset`).
 """
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
 from ml_platform.storage.io_managers import DeltaTableIOManager
-from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking.models import dumps
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey, TableInput
 from ml_platform.training.config import ModelConfig
@@ -51,3 +47,53 @@ def open_search(context: dg.OpExecutionContext, use_case: UseCase, config: Model
         windows=windows,
         is_done=finished is not None,
     )
+
+
+def close_search(
+    context: dg.OpExecutionContext,
+    model: TrainedModel,
+    final: FinalFit,
+    trials: tuple[TrialOutcome, ...],
+    config: ModelConfig,
+) -> TrainedModel:
+    """The complete record of the model, once MLflow has its parameters, trials and bytes."""
+    tracking: MlflowTracking = context.resources.tracking
+    tracking.record(
+        model.mlflow_run_id,
+        params={**model.parameters, "trainer": model.trainer, "iterations": model.iterations, "seed": config.seed},
+        metrics={f"rows_{name}": float(rows) for name, rows in model.rows.items()},
+        curves=_curves(trials),
+        tags={"sha256": model.sha256, "model_uri": model.uri},
+        figures={"search": search_plot(trials)},
+    )
+    mlflow_uri = tracking.log_model(model.mlflow_run_id, config.registered_as, final.model, final.data)
+    tracking.close_run(model.mlflow_run_id)
+    return model.model_copy(update={"trials": trials, "mlflow_uri": mlflow_uri})
+
+
+def _open_run(
+    context: dg.OpExecutionContext, use_case: UseCase, config: ModelConfig, fingerprint: str, inputs: Inputs
+) -> str:
+    tracking: MlflowTracking = context.resources.tracking
+    storage: DeltaTableIOManager = context.resources.tables
+    asset = f"{use_case.name}/{config.name}_model"
+    return tracking.open_run(
+        RunKey.of(context, asset, context.partition_key),
+        experiment=use_case.name,
+        run_name=f"{config.registered_as} as of {context.partition_key}",
+        tags={"fingerprint": fingerprint, "as_of": context.partition_key},
+        inputs=[
+            TableInput(each.table, each.version, each.content_root, storage.location.tables().uri_of(each.table))
+            for each in (inputs.features, inputs.labels)
+        ],
+        instance=context.instance,
+    )
+
+
+def _curves(trials: tuple[TrialOutcome, ...]) -> dict[str, dict[int, float]]:
+    """Validation log loss of each trial, by iterations."""
+    curves: dict[str, dict[int, float]] = {}
+    for trial in trials:
+        if trial.validation_log_loss is not None:
+            curves.setdefault(f"trial_{trial.number}_log_loss", {})[trial.iterations] = trial.validation_log_loss
+    return curves

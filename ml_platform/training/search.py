@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from threadpoolctl import threadpool_limits
 
 from ml_platform.errors import NoSurvivingTrialError, TrainingError
 from ml_platform.evaluation.metrics import log_loss
@@ -171,7 +172,7 @@ def run_trial(
     plan = FitPlan(parameters=proposal.parameters, iterations=iterations, seed=settings.seed, threads=settings.threads)
     try:
         model = trainer_named(settings.trainer).fit(data.search, plan, resume)
-        loss = log_loss(data.validation.labels, _scores(model, data.validation))
+        loss = log_loss(data.validation.labels, _scores(model, data.validation, settings.threads))
         if not np.isfinite(loss):
             raise TrainingError("The validation log loss is not a number", got=str(loss))
     except TRIAL_FAILURES as error:
@@ -220,8 +221,9 @@ def promote(outcomes: Sequence[TrialOutcome], keep: int) -> list[TrialOutcome]:
     return [outcome for _, _, outcome in ranked[:keep]]
 
 
-def _scores(model: TabularModel, data: TrainingData) -> FloatArray:
-    return np.asarray(model.estimator.predict_proba(data.matrix)[:, 1], dtype=np.float64)
+def _scores(model: TabularModel, data: TrainingData, threads: int) -> FloatArray:
+    with threadpool_limits(threads):
+        return np.asarray(model.estimator.predict_proba(data.matrix)[:, 1], dtype=np.float64)
 
 
 def _distribution(parameter: SearchRange) -> "BaseDistribution":

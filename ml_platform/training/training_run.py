@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ml_platform.errors import TrialLostError
+from ml_platform.evaluation import metrics
 from ml_platform.lineage.fingerprints import code_fingerprint, environment_fingerprint, fingerprint
 from ml_platform.recovery.checkpoints import CheckpointStore
 from ml_platform.recovery.isolation import run_isolated
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.evaluation import metrics
 from ml_platform.tracking import models
 from ml_platform.tracking.models import TabularModel, dumps, loads
 from ml_platform.training import baselines, fit, search, splits, trainers, training_set

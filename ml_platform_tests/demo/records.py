@@ -1,24 +1,28 @@
-"""Records as the training pipeline leaves them, with numbers that are easy to find again."""
+"""Records as training and serving leave them, with numbers that are easy to find again."""
 
 import datetime as dt
 
+from ml_platform.serving.promotion import Promotion
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.training.evaluation import BaselineScore, Evaluation
+from ml_platform.training.gate import GateDecision, Reason
 from ml_platform.training.intervals import Interval
 from ml_platform.training.metrics import ALL_METRICS
+from ml_platform.training.records import ModelEvaluation, ModelVersion
+
+OCTOBER = dt.date(2013, 10, 1)
+FOUND = {"as_of": OCTOBER, "uri": "file:///models/3", "sha256": "0" * 64, "fingerprint": "1" * 64}
 
 
-def evaluation() -> Evaluation:
+def evaluation() -> ModelEvaluation:
     """Scores of October, ROC AUC 0.734."""
     interval = Interval(value=0.734, low=0.710, high=0.751)
     baseline = BaselineScore(
-        name="carrier_hour_rate",
-        metrics=dict.fromkeys(ALL_METRICS, 0.629),
-        advantage={"roc_auc_score": interval},
+        name="carrier_hour_rate", metrics=dict.fromkeys(ALL_METRICS, 0.629), advantage={"roc_auc_score": interval}
     )
-    return Evaluation(
+    scores = Evaluation(
         window="test",
-        first_day=dt.date(2013, 10, 1),
+        first_day=OCTOBER,
         last_day=dt.date(2013, 10, 31),
         days=31,
         rows=28_000,
@@ -28,19 +32,21 @@ def evaluation() -> Evaluation:
         slices=(),
         calibration=(),
     )
-
-
-def version() -> RegisteredModel:
-    """Version 3, approved and promoted."""
-    return RegisteredModel(
-        name="flight_delay",
-        version=3,
-        as_of=dt.date(2013, 10, 1),
-        uri="file:///models/3",
-        sha256="0" * 64,
-        fingerprint="1" * 64,
-        run_id="abc",
-        gate="approved",
-        is_promoted=True,
-        aliases=("champion",),
+    return ModelEvaluation(
+        as_of=OCTOBER, model_sha256="0" * 64, holdout=scores, test=scores, importances=(), reasons=()
     )
+
+
+def version(*, approved: bool = True) -> ModelVersion:
+    """Version 3 and what the gate said of it."""
+    reason = Reason(check="model_beats_baselines", passed=approved, detail="log_loss better by 0.040")
+    decision = GateDecision(approved=approved, reasons=(reason,))
+    return ModelVersion(
+        name="flight_delay", version=3, mlflow_run_id="abc", champion_version=None, decision=decision, **FOUND
+    )
+
+
+def promotion() -> Promotion:
+    """Version 3 became champion."""
+    model = RegisteredModel(name="flight_delay", version=3, run_id="abc", gate="approved", is_promoted=True, **FOUND)
+    return Promotion(as_of=OCTOBER, candidate=model, is_promoted=True, reason="", champion=model)

@@ -10,9 +10,19 @@ from ml_platform.settings import PROJECT_ROOT
 
 def platform_instance(folder: Path) -> dg.DagsterInstance:
     """What the repository's dagster.yaml describes, with its history in `folder`."""
-    storage = {"module": "ml_platform.execution.local_storage", "class": "LocalStorage", "config": {"base_dir": str(folder)}}
-    ref = InstanceRef.from_dir(str(folder), config_dir=str(PROJECT_ROOT), overrides={"storage": {"custom": storage}})
+    storage = {"module": "ml_platform.execution.local_storage", "class": "LocalStorage"}
+    overrides: dict[str, object] = {"storage": {"custom": {**storage, "config": {"base_dir": str(folder)}}}}
+    for part in ("local_artifact_storage", "compute_logs"):
+        overrides[part] = _stock(part, folder)
+    ref = InstanceRef.from_dir(str(folder), config_dir=str(PROJECT_ROOT), overrides=overrides)
     return dg.DagsterInstance.from_ref(ref)
+
+
+def _stock(part: str, folder: Path) -> dict[str, object]:
+    """Dagster's own class for a part of the instance, in `folder`."""
+    default = InstanceRef.config_defaults(str(folder))[part]
+    assert default is not None
+    return {"module": default.module_name, "class": default.class_name, "config": dict(default.config_dict)}
 
 
 def materialization(partition: str, hash_: str = "a") -> dg.AssetMaterialization:

@@ -46,7 +46,7 @@ def test_the_run_belongs_to_its_code_location(instance: dg.DagsterInstance) -> N
     run = run_job(instance, RunRequest(TOY, "toy_flights", partitions="2013-01-05"))
     assert run.remote_job_origin is not None
     assert run.remote_job_origin.location_name == TOY.name
-    assert run.tags[".dagster/code_location" if ".dagster/code_location" in run.tags else "dagster/code_location"] == "toy"
+    assert run.job_code_origin is not None
     assert instance.has_job_snapshot(run.job_snapshot_id or "")
 
 
@@ -77,7 +77,7 @@ def test_a_failed_run_is_told_with_step_reason_and_link(instance: dg.DagsterInst
         (RunRequest(TOY, "toy_flights", partitions="2013-01-05", config={"nonsense": 1}), "nonsense"),
     ],
 )
-def test_a_run_of_what_does_not_exist_is_refused(instance: dg.DagsterInstance, request_: RunRequest, named: str) -> None:
+def test_what_does_not_exist_is_refused(instance: dg.DagsterInstance, request_: RunRequest, named: str) -> None:
     with pytest.raises(RunRequestError, match=named):
         run_job(instance, request_)
     assert instance.get_runs() == []

@@ -31,7 +31,12 @@ def entry(event: dg.AssetMaterialization, run_id: str) -> EventLogEntry:
     data = StepMaterializationData(event)
     dagster_event = DagsterEvent("ASSET_MATERIALIZATION", "a_job", event_specific_data=data)
     return EventLogEntry(
-        error_info=None, level="DEBUG", user_message="", run_id=run_id, timestamp=time.time(), dagster_event=dagster_event
+        error_info=None,
+        level="DEBUG",
+        user_message="",
+        run_id=run_id,
+        timestamp=time.time(),
+        dagster_event=dagster_event,
     )
 
 

@@ -27,6 +27,20 @@ def test_a_run_reads_one_version_whatever_is_published_meanwhile(pins: Pins) -> 
     assert Pins(pins.objects, pins.tables, "run-2").pin(TABLE) == 1
 
 
+class SeenBeforeThePin(ObjectStore):
+    """The store as a step saw it that looked just before another step pinned."""
+
+    def exists(self, path: str) -> bool:
+        return False
+
+
+def test_of_two_steps_that_pin_at_once_the_first_decides(pins: Pins) -> None:
+    late = Pins(SeenBeforeThePin(pins.objects.uri), pins.tables, pins.run_id)
+    assert pins.pin(TABLE) == 0
+    publish(pins.tables, readings().clear())
+    assert (late.pin(TABLE), pins.pin(TABLE)) == (0, 0)
+
+
 def test_a_run_reads_what_it_published_itself(pins: Pins) -> None:
     pins.pin(TABLE)
     pins.repin(TABLE, publish(pins.tables, readings().clear()).version)

@@ -1,0 +1,45 @@
+"""One use case's training, assembled: the assets of each model and the job that trains it."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.errors import DefinitionError
+from ml_platform.training.config import ModelConfig
+from ml_platform.training.evaluation_asset import evaluation_asset, version_asset
+from ml_platform.training.model_asset import model_asset
+from ml_platform.training.trainers import check_parameters
+
+
+def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Definitions:
+    """Assets, checks and jobs of the models.
+
+    Raises:
+        DefinitionError: a parameter that the trainer does not have, or a model declared twice.
+    """
+    names = [model.name for model in models]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise DefinitionError(f"use_cases/{use_case.name}/training/defs.yaml declares {', '.join(repeated)} twice.")
+    for model in models:
+        check_parameters(model.trainer, {*model.parameters, *model.search.parameters})
+    return dg.Definitions.merge(*(_definitions(model, use_case) for model in models), _upstream(models, use_case))
+
+
+def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
+    assets = [build(use_case, model) for build in (model_asset, evaluation_asset, version_asset)]
+    job = dg.define_asset_job(
+        f"train_{use_case.name}_{model.name}",
+        dg.AssetSelection.assets(*assets),
+        partitions_def=use_case.by_as_of_month,
+        description=f"Searches, fits, evaluates and registers {model.registered_as} for one as-of month.",
+    )
+    return dg.Definitions(assets=assets, jobs=[job])
+
+
+def _upstream(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Definitions:
+    """The tables of the data location, as this one has to know them: with their partitions."""
+    tables = dict.fromkeys(table for model in models for table in (model.features_table, model.labels_table))
+    return dg.Definitions(
+        assets=[dg.AssetSpec(use_case.key(table), partitions_def=use_case.by_day) for table in tables]
+    )

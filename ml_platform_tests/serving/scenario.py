@@ -1,0 +1,128 @@
+"""A year-end of toy flights: four a day, those of the evening late, and models that know it."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import yaml
+
+from ml_platform.components.use_case import load_use_case
+from ml_platform.serving.component import Deployment
+from ml_platform.serving.deployment import build_deployment
+from ml_platform.settings import PROJECT_ROOT, Settings
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.resources import storage_resources
+from ml_platform.tracking.models import TabularModel, dumps, encode
+from ml_platform.tracking.registry import Gate, RegisteredModel
+from ml_platform.tracking.resource import MlflowTracking
+from ml_platform_tests.tracking.scenario import opened
+
+FOLDER = PROJECT_ROOT / "ml_platform/use_cases/flights"
+KEYS = ["service_date", "carrier", "flight_number", "origin", "scheduled_departure_at"]
+NAME = "flights_delay_model"
+HOURS = (6, 10, 18, 21)
+
+
+def deployment(**quality: Any) -> Deployment:
+    """The deployment of flights as its YAML declares it, with other limits if given."""
+    attributes = yaml.safe_load((FOLDER / "serving/defs.yaml").read_text())["attributes"]
+    attributes["quality"] |= {"fewest_labels": 2, **quality}
+    return Deployment.model_validate(attributes)
+
+
+def flights(days: Sequence[str], features: bool = True) -> pl.DataFrame:
+    """Four flights a day with the hour of each, or their labels: late after noon."""
+    rows = [
+        (dt.date.fromisoformat(day), "UA", number, "EWR", hour) for day in days for number, hour in enumerate(HOURS, 1)
+    ]
+    frame = pl.DataFrame(rows, schema=[*KEYS[:4], "hour"], orient="row").with_columns(
+        scheduled_departure_at=pl.datetime(2013, 1, 1, pl.col("hour"), time_zone="UTC", time_unit="us"),
+        hour=pl.col("hour").cast(pl.Float32),
+    )
+    return frame if features else frame.select(*KEYS, is_late=pl.col("hour") > 12)
+
+
+class World:
+    """Tables, artifacts and registry in one folder, and the deployment over them."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
+        """Use `home`, in which the tracking store already has its schema."""
+        self.settings = Settings(home=home)
+        self.location = StorageLocation.of(self.settings)
+        self.tracking = MlflowTracking.from_settings(self.settings)
+        self.instance = instance
+
+    def publish(self, table: str, frame: pl.DataFrame, days: Sequence[str]) -> None:
+        """Publish `frame` as those days of a table of another location."""
+        self.location.tables().publish(f"flights/{table}", frame, days, key="service_date", sort_by=KEYS)
+
+    def land(self, days: Sequence[str], *, labelled: Sequence[str] | None = None) -> None:
+        """Publish features of the days, and labels of those in `labelled`, by default all."""
+        self.publish("delay_features", flights(days), days)
+        known = flights(days, features=False).filter(
+            pl.col("service_date").cast(pl.String).is_in(list(labelled or days))
+        )
+        self.publish("delay_labels", known, days)
+
+    def register(self, month: str, gate: Gate = "approved", *, inverted: bool = False) -> RegisteredModel:
+        """A version as of the month; an inverted one takes morning for evening."""
+        data = dumps(hour_model(inverted=inverted, seed=int(month[5:7])))
+        sha256 = hashlib.sha256(data).hexdigest()
+        artifacts = self.location.artifacts()
+        artifacts.write(f"models/{sha256}.skops", data)
+        return self.tracking.registry.register(
+            NAME,
+            run_id=opened(self.tracking),
+            model_uri=artifacts.uri_of(f"models/{sha256}.skops"),
+            sha256=sha256,
+            as_of=dt.date.fromisoformat(month),
+            fingerprint=sha256,
+            gate=gate,
+            gate_reason="worse than the baselines" if gate == "refused" else "better",
+        )
+
+    def run(self, asset: str, first: str, last: str = "", **quality: Any) -> dg.ExecuteInProcessResult:
+        """Materialize one asset for a partition, or for a range of them in one run."""
+        whole = build_deployment(deployment(**quality), load_use_case(FOLDER))
+        defs = dg.Definitions.merge(
+            whole, dg.Definitions(resources={**storage_resources(self.settings), "tracking": self.tracking})
+        )
+        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last} if last else {}
+        job = defs.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            asset_selection=[dg.AssetKey(["flights", asset])],
+            partition_key=None if last else first,
+            tags=tags,
+            instance=self.instance,
+        )
+
+    def promote(self, *months: str, gate: Gate = "approved") -> None:
+        """Register and promote a version for each of the months."""
+        for month in months:
+            self.register(month, gate)
+            self.run("delay_champion", month)
+
+    def table(self, name: str) -> pl.DataFrame:
+        """What a reader sees of a table."""
+        return (
+            self.location.tables().scan(f"flights/{name}").collect().sort(KEYS if name != "delay_quality" else KEYS[:1])
+        )
+
+    def metadata(self, result: dg.ExecuteInProcessResult) -> Mapping[str, Any]:
+        """Metadata of the last materialization of a run, as plain values."""
+        event = [each for each in result.all_events if each.is_step_materialization][-1]
+        return {name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()}
+
+
+def hour_model(*, inverted: bool = False, seed: int = 0) -> TabularModel:
+    """A tree that knows late flights by their hour; versions of different months differ in their seed."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    frame = flights(["2013-01-01", "2013-01-02"])
+    labels = (frame["hour"] > 12).to_numpy() != inverted
+    fitted = DecisionTreeClassifier(max_depth=1, random_state=seed).fit(encode(frame, ("hour",), {}), labels)
+    return TabularModel(fitted, ("hour",), {}, "tree", seed)
