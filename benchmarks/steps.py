@@ -1,6 +1,6 @@
 """Seconds that an isolated step costs before and besides its work, by how its process is made.
 
-A run of six steps, one after the other, in the training location's shape: each step needs the location's libraries.
+A run of a few steps, one after the other, in the training location's shape: each step needs the location's libraries.
 Three ways: spawned; forked from a server that has imported the definitions; forked from one that has imported
 everything. The first step of a run waits for its server and is shown apart. Run with `python benchmarks/steps.py`.
 """
@@ -54,12 +54,12 @@ def import_libraries(before: int) -> int:
 
 
 def chain(name: str, executor: dg.ExecutorDefinition) -> dg.JobDefinition:
-    """A job of six steps, one after the other."""
+    """A job of four steps, one after the other."""
 
     @dg.job(name=name, executor_def=executor)
     def steps() -> None:
         value = start()
-        for number in range(5):
+        for number in range(3):
             value = import_libraries.alias(f"step_{number}")(value)
 
     return steps

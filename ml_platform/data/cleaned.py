@@ -17,8 +17,9 @@ from ml_platform.data.checks import (
 )
 from ml_platform.data.component import CleanedTable, DerivedTable
 from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
+from ml_platform.storage.io_managers import Told
 
-Events = Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]
+Events = Iterator[dg.Output[pl.DataFrame] | dg.Output[Told] | dg.AssetCheckResult]
 
 
 def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition:
@@ -54,7 +55,6 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition
         )
         conserved = Conservation(rows.height, audited.accepted.height, audited.refused.height)
         conserved.check(_name(spec.key))
-        _add_counts(context, spec.key, audited, daily=table.partition_column is not None)
         yield dg.Output(audited.refused, "quarantine")
         yield contract_check(spec.key, audited)
         if refusal := violation(
@@ -67,7 +67,7 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition
         ):
             raise refusal
         yield conservation_check(spec.key, conserved)
-        yield dg.Output(audited.accepted, "clean")
+        yield dg.Output(Told(audited.accepted, _counts(audited)), "clean")
 
     return clean
 
@@ -129,15 +129,16 @@ def _quarantine_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
     )
 
 
-def _add_counts(context: dg.AssetExecutionContext, key: dg.AssetKey, audited: Audited, *, daily: bool) -> None:
-    """Rows in and refused, on the materialization of each partition."""
-    for count in audited.partitions:
-        told = {
+def _counts(audited: Audited) -> dict[str, dict[str, object]]:
+    """Rows in and refused, for the materialization of each partition."""
+    return {
+        count.partition: {
             "rows_in": count.rows_in,
             "rows_refused": count.refused,
-            "refused_by_rule": rule_counts(count.refused_by_rule),
+            **({"refused_by_rule": rule_counts(count.refused_by_rule)} if count.refused else {}),
         }
-        context.add_asset_metadata(told, asset_key=key, partition_key=count.partition if daily else None)
+        for count in audited.partitions
+    }
 
 
 def _name(key: dg.AssetKey) -> str:

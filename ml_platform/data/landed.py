@@ -10,6 +10,8 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import LandedTable
 from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
 from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, days_of_run, table_spec
+from ml_platform.storage.batches import UNPARTITIONED
+from ml_platform.storage.io_managers import Told
 from ml_platform.storage.objects import ObjectStore
 
 LANDING_DAY = "landing_day"
@@ -49,14 +51,11 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         backfill_policy=BACKFILL_IN_ONE_RUN,
         required_resource_keys={"landing"},
     )
-    def ingest(context: dg.AssetExecutionContext) -> Iterator[dg.Output[pl.DataFrame]]:
+    def ingest(context: dg.AssetExecutionContext) -> Iterator[dg.Output[Told]]:
         arrived = list(_arrived(context.resources.landing, table, days_of_run(context) if table.is_daily else [None]))
         batch = read_many(arrived, layout)
-        for one, came in zip(batch.objects, arrived, strict=True):
-            context.add_asset_metadata(
-                _told(one), asset_key=spec.key, partition_key=str(came.day) if came.day else None
-            )
-        yield dg.Output(_stamped(batch.frame, arrived, batch.objects))
+        told = {str(came.day or UNPARTITIONED): _told(one) for one, came in zip(batch.objects, arrived, strict=True)}
+        yield dg.Output(Told(_stamped(batch.frame, arrived, batch.objects), told))
 
     return ingest
 

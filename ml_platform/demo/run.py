@@ -17,9 +17,10 @@ from ml_platform.demo.stages import Stage, perform
 from ml_platform.demo.upstream import USE_CASE, land_everything
 from ml_platform.execution.executors import warm_up
 from ml_platform.execution.instance import open_instance
-from ml_platform.execution.launch import ALL_ASSETS_JOB, PartitionRange, RunRequest, platform_location, run_job
+from ml_platform.execution.launch import PartitionRange, RunRequest, platform_location, run_job
 from ml_platform.settings import Settings
 
+MODEL = f"{USE_CASE}_delay"
 DAYS = PartitionRange("2013-01-01", "2013-12-31")
 AS_OF_MONTHS = ("2013-10-01", "2013-11-01", "2013-12-01")
 PREDICTED_DAYS = PartitionRange("2013-10-01", "2013-12-31")
@@ -62,34 +63,20 @@ def _land(settings: Settings) -> Callable[[Narrator], None]:
 
 def _runs(instance: dg.DagsterInstance) -> list[Stage]:
     """The Dagster runs, in the order of what they need."""
+    data, training, serving = (platform_location(name) for name in ("data", "training", "serving"))
     requests = [
-        ("Reference tables", RunRequest(platform_location("data"), f"refresh_{USE_CASE}_references")),
-        ("Daily tables", RunRequest(platform_location("data"), f"build_{USE_CASE}_days", partitions=DAYS)),
+        ("Reference tables", RunRequest(data, f"refresh_{USE_CASE}_references")),
+        ("Daily tables", RunRequest(data, f"build_{USE_CASE}_days", partitions=DAYS)),
     ]
     for month in AS_OF_MONTHS:
         name = date.fromisoformat(month).strftime("%B")
-        requests.append((f"Model as of {name}", _training(month)))
-        requests.append((f"Champion as of {name}", _promotion(month)))
-    requests.append(("Predictions and their quality", _predictions()))
+        requests += [
+            (f"Model as of {name}", RunRequest(training, f"train_{MODEL}", partitions=month)),
+            (f"Champion as of {name}", RunRequest(serving, f"promote_{MODEL}_champion", partitions=month)),
+        ]
+    predict = RunRequest(serving, f"predict_{MODEL}_predictions", partitions=PREDICTED_DAYS)
+    requests.append(("Predictions and their quality", predict))
     return [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
-
-
-def _training(month: str) -> RunRequest:
-    assets = _keys("delay_model", "delay_evaluation", "delay_model_version")
-    return RunRequest(platform_location("training"), ALL_ASSETS_JOB, assets, partitions=month)
-
-
-def _promotion(month: str) -> RunRequest:
-    return RunRequest(platform_location("serving"), ALL_ASSETS_JOB, _keys("delay_champion"), partitions=month)
-
-
-def _predictions() -> RunRequest:
-    assets = _keys("delay_predictions", "delay_quality")
-    return RunRequest(platform_location("serving"), ALL_ASSETS_JOB, assets, partitions=PREDICTED_DAYS)
-
-
-def _keys(*names: str) -> list[dg.AssetKey]:
-    return [dg.AssetKey([USE_CASE, name]) for name in names]
 
 
 def _run(instance: dg.DagsterInstance, request: RunRequest) -> Callable[[Narrator], str]:

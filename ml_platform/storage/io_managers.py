@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import dagster as dg
@@ -27,6 +27,16 @@ RECORD_TYPE = "ml_platform/record_type"
 _LONGEST_FILE_NAME = 150
 
 
+class Told(NamedTuple):
+    """A frame to publish, with metadata for the materialization of each of its partitions.
+
+    Cheaper than `context.add_asset_metadata`, which walks all partitions of the run for each of them.
+    """
+
+    frame: pl.DataFrame | pl.LazyFrame
+    by_partition: Mapping[str, Mapping[str, Any]]
+
+
 class DeltaTableIOManager(dg.ConfigurableIOManager):
     """Publishes frames as partitions of the asset's table, and reads the versions that the run pinned.
 
@@ -38,7 +48,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
     _read_by_step: dict[str, dict[str, int]] = PrivateAttr(default_factory=dict)
 
     def handle_output(  # type: ignore[override]
-        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame
+        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame | Told
     ) -> Iterator[DagsterEvent]:
         """Publish `obj` as the whole content of the run's partitions, in one commit; no commit if nothing changed.
 
@@ -48,7 +58,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         """
         name = "/".join(context.asset_key.path)
         partitions = _partitions(context)
-        frame = _frame(name, obj)
+        frame, told = (_frame(name, obj.frame), obj.by_partition) if isinstance(obj, Told) else (_frame(name, obj), {})
         publication = self.location.tables().publish(
             name,
             frame,
@@ -60,12 +70,15 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         self.location.pins(context.step_context.dagster_run).repin(name, publication.version)
         metadata = self._metadata(context, name, publication)
         if len(partitions) > 1:
-            by_partition = {key: {"dagster/row_count": rows} for key, rows in publication.rows.items()}
+            by_partition = {
+                key: {"dagster/row_count": rows, **told.get(key, {})} for key, rows in publication.rows.items()
+            }
             yield from materializations(context, publication.content_hashes, metadata, by_partition)
         else:
             content = publication.content_hashes[partitions[0]]
             context.step_context.set_data_version(context.asset_key, dg.DataVersion(content))
-            context.add_output_metadata({**metadata, "dagster/row_count": frame.height})
+            own = told.get(partitions[0], {})
+            context.add_output_metadata({**metadata, "dagster/row_count": frame.height, **own})
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | pl.DataFrame:
         """Rows of the mapped partitions in the version that the run pinned; eager where the input is typed DataFrame.

@@ -32,8 +32,6 @@ def materializations(
     key = context.asset_key
     root = dg.DataVersion(root_hash(content_hashes))
     step.set_data_version(key, root)
-    for partition, own in metadata_by_partition.items():
-        step.add_asset_metadata(own, asset_key=key, partition_key=partition)
     events = list(
         _get_output_asset_events(
             key,
@@ -50,7 +48,8 @@ def materializations(
         assert isinstance(event, dg.AssetMaterialization)
         assert event.partition is not None
         tags = {**(event.tags or {}), DATA_VERSION_TAG: content_hashes[event.partition]}
+        own = normalize_metadata(dict(metadata_by_partition.get(event.partition, {})))
         is_last = event is events[-1]
-        own_version = event._replace(tags=tags)
+        own_version = event._replace(tags=tags, metadata={**event.metadata, **own})
         yield DagsterEvent.asset_materialization(step, own_version, DagsterEventBatchMetadata(batch, is_last))
     context._asset_key = None

@@ -29,6 +29,7 @@ TRUSTED_TYPES = (
 )
 """What a model file may hold beside the types that skops trusts by itself (numpy, scikit-learn estimators)."""
 
+_RESTORE = "Restore the object from a backup, or materialize the model again: equal inputs give equal bytes."
 FORMAT = 1
 """Version of the mapping in a model file: format, trainer, iterations, features, categories, estimator."""
 
@@ -116,7 +117,12 @@ def loads(data: bytes, sha256: str) -> TabularModel:
         content = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
         trusted = f"scikit-learn's own and {', '.join(TRUSTED_TYPES)}"
-        raise _corrupt("A model file holds types that nobody declared safe to load", trusted, str(error)) from error
+        raise _corrupt(
+            "A model file holds types that nobody declared safe to load",
+            trusted,
+            str(error).splitlines()[0],
+            remedy="If the type is meant to be there and safe, add it to TRUSTED_TYPES in ml_platform/tracking/models.py.",
+        ) from error
     except (BadZipFile, KeyError, ValueError, TypeError) as error:
         raise _corrupt("A model file cannot be read", "a skops file", str(error)) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -130,13 +136,13 @@ def loads(data: bytes, sha256: str) -> TabularModel:
     )
 
 
-def _corrupt(what: str, expected: str, got: str) -> ObjectCorruptError:
+def _corrupt(what: str, expected: str, got: str, remedy: str = _RESTORE) -> ObjectCorruptError:
     return ObjectCorruptError(
         what,
         expected=expected,
         got=got,
         kept="Nothing was loaded.",
-        remedy="Restore the object from a backup, or materialize the model again: equal inputs give equal bytes.",
+        remedy=remedy,
     )
 
 

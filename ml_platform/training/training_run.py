@@ -81,7 +81,7 @@ class TrainingRun:
     def trial(self, proposal: Proposal, iterations: int) -> TrialOutcome:
         """The outcome of a trial, in a process of its own unless it is known; a lost process is a failed trial.
 
-        A lost process may have been bad luck, so that outcome is not kept for the next attempt.
+        A failure may have been bad luck, so only a score is kept for the next attempt.
         """
         memo = self._memo(proposal, iterations)
         if self.objects.exists(memo):
@@ -90,7 +90,8 @@ class TrainingRun:
             outcome = run_isolated(fit_trial, self, proposal, iterations)
         except TrialLostError as error:
             return failed_trial(proposal, iterations, str(error))
-        self.objects.write(memo, outcome.model_dump_json().encode())
+        if outcome.outcome == "scored":
+            self.objects.write(memo, outcome.model_dump_json().encode())
         return outcome
 
     def states(self, proposal: Proposal) -> CheckpointStore:

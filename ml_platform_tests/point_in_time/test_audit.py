@@ -42,9 +42,21 @@ def three_busy_days() -> KnownTable:
     return KnownTable(clean_flights(*flights, *cancelled), CleanFlights)
 
 
-def audit(function: FeatureFunction, *, seed: int = 0, look_back: LookBack | None = None) -> KnowledgeAudit:
-    """Build the three days in one batch, and audit them at five cuts."""
-    spine, weather = three_busy_days(), KnownTable(hourly_weather(days=4), CleanWeather)
+def three_punctual_days() -> KnownTable:
+    """A flight every hour from 06:00 to 21:00, all on time."""
+    clocks = [(day, hour) for day in range(3) for hour in range(6, 22)]
+    return KnownTable(clean_flights(*(Flight(f"{hour:02}:00", day, number=hour) for day, hour in clocks)), CleanFlights)
+
+
+def audit(
+    function: FeatureFunction,
+    *,
+    spine: KnownTable | None = None,
+    seed: int = 0,
+    look_back: LookBack | None = None,
+) -> KnowledgeAudit:
+    """Build the days of the spine, or three busy days, in one batch, and audit them at five cuts."""
+    spine, weather = spine or three_busy_days(), KnownTable(hourly_weather(days=4), CleanWeather)
     tables = {"flights": spine, "weather": weather}
     built = build_features(function, spine=spine, inputs=tables, prediction_at=prediction_at)
     return audit_knowledge(
@@ -63,6 +75,10 @@ def audit(function: FeatureFunction, *, seed: int = 0, look_back: LookBack | Non
 @pytest.mark.parametrize("seed", range(3))
 def test_a_leak_is_caught(function: FeatureFunction, seed: int) -> None:
     assert audit(function, seed=seed).leaking_columns == ("leak",)
+
+
+def test_a_leak_that_shows_only_in_the_last_two_hours_before_a_cut_is_caught() -> None:
+    assert audit(leaky.own_departure_delay, spine=three_punctual_days()).leaking_columns == ("leak",)
 
 
 @pytest.mark.parametrize("look_back", [None, LookBack("service_date", 30)])

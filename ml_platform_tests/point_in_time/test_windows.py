@@ -14,8 +14,8 @@ from ml_platform.point_in_time.windows import known_window_sums, last_known, ope
 
 START = datetime(2013, 1, 10, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
-EVENTS = pl.Schema({"who": pl.String, "known_at": INSTANT, "closed_at": INSTANT, "amount": pl.Int64})
-ROWS = pl.Schema({"who": pl.String, "at": INSTANT})
+EVENTS = pl.Schema({"who": pl.String(), "known_at": INSTANT, "closed_at": INSTANT, "amount": pl.Int64()})
+ROWS = pl.Schema({"who": pl.String(), "at": INSTANT})
 HOUR = timedelta(hours=1)
 
 instants = st.integers(0, 300).map(lambda minutes: START + timedelta(minutes=minutes))

@@ -8,6 +8,7 @@ import polars as pl
 from ml_platform.components.use_case import UseCase
 from ml_platform.storage.tables import TableStore
 from ml_platform.training.config import ModelConfig
+from ml_platform.training.records import Inputs, TableRead
 from ml_platform.training.splits import LabelColumns
 from ml_platform.training.trainers import TrainingData, training_data
 
@@ -87,3 +88,11 @@ def toy_model(**changes: object) -> ModelConfig:
         "gate": {"tolerance": 0.05},
     }
     return ModelConfig.model_validate({**values, **changes})
+
+
+def toy_inputs() -> Inputs:
+    """The toy tables, as if they had been read."""
+    features, labels = (
+        TableRead(table=f"toy/{name}", version=0, days=59, content_root=name) for name in ("features", "labels")
+    )
+    return Inputs(features=features, labels=labels)
