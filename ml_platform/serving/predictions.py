@@ -44,7 +44,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
             "features": dg.AssetIn(use_case.key(table.features)),
             "promotions": dg.AssetIn(use_case.key(deployment.champion.name), partition_mapping=mapping),
         },
-        outs={"predictions": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
+        outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=[
             dg.AssetCheckSpec(
                 every_row_check(table.row), asset=spec.key, description="Once, and none for anything else."

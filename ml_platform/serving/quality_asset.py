@@ -34,7 +34,7 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
             "predictions": dg.AssetIn(use_case.key(predicted.name)),
             "labels": dg.AssetIn(use_case.key(table.labels)),
         },
-        outs={"quality": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
+        outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=[
             dg.AssetCheckSpec(DAILY_QUALITY_IS_WITHIN_ITS_LIMITS, asset=spec.key, description=_limits(table)),
         ],

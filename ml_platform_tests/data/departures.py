@@ -38,7 +38,7 @@ class Departures(dy.Schema):
     delay_minutes = dy.Int64(nullable=True)
 
     @dy.rule()
-    def delay_is_plausible(cls) -> pl.Expr:  # noqa: N805
+    def delay_is_plausible(cls) -> pl.Expr:
         """No flight leaves a day early or three days late."""
         return cls.delay_minutes.col.is_between(-1440, 4320)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from pydantic import BaseModel
 
 from ml_platform.components.use_case import load_use_case
@@ -24,6 +25,10 @@ def fields(model: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
             yield from fields(field.annotation)
 
 
+def asset_graph() -> AssetGraph:
+    return build_deployment(deployment(), load_use_case(FOLDER)).resolve_asset_graph()
+
+
 def test_importing_the_component_imports_nothing_heavy() -> None:
     script = f"import sys, ml_platform.serving.component; print({HEAVY} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -35,10 +40,10 @@ def test_every_field_is_described() -> None:
 
 
 def test_flights_is_served_by_three_assets_with_their_checks() -> None:
-    repository = build_deployment(deployment(), load_use_case(FOLDER)).get_repository_def()
-    made = {"/".join(node.key.path) for node in repository.asset_graph.asset_nodes if node.is_materializable}
+    graph = asset_graph()
+    made = {"/".join(node.key.path) for node in graph.asset_nodes if node.is_materializable}
     assert made == {"flights/delay_champion", "flights/delay_predictions", "flights/delay_quality"}
-    assert {key.name for key in repository.asset_graph.asset_check_keys} == {
+    assert {key.name for key in graph.asset_check_keys} == {
         "every_flight_has_a_prediction",
         "predictions_are_probabilities",
         "daily_quality_is_within_its_limits",
@@ -46,7 +51,7 @@ def test_flights_is_served_by_three_assets_with_their_checks() -> None:
 
 
 def test_every_asset_says_what_it_is_and_whose() -> None:
-    graph = build_deployment(deployment(), load_use_case(FOLDER)).get_repository_def().asset_graph
+    graph = asset_graph()
     made = [node for node in graph.asset_nodes if node.is_materializable]
     assert all(
         node.description and node.owners and node.kinds and node.group_name == "flights_serving" for node in made
@@ -54,7 +59,7 @@ def test_every_asset_says_what_it_is_and_whose() -> None:
 
 
 def test_predictions_of_a_day_follow_from_the_champions_up_to_its_month() -> None:
-    graph = build_deployment(deployment(), load_use_case(FOLDER)).get_repository_def().asset_graph
+    graph = asset_graph()
     predictions, champion = dg.AssetKey(["flights", "delay_predictions"]), dg.AssetKey(["flights", "delay_champion"])
     mapping = graph.get_partition_mapping(predictions, champion)
     day = graph.get(predictions).partitions_def.subset_with_partition_keys(["2013-06-15"])

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ml_platform.errors import ContractViolatedError, NoChampionError, ObjectCorruptError, TableNotFoundError
+from ml_platform.errors import ContractViolatedError, NoChampionError, ObjectCorruptError, PartitionNotPublishedError
 from ml_platform.serving.predictions import prediction_checks, require_passed
 from ml_platform_tests.serving.scenario import HOURS, KEYS, World, flights
 
@@ -59,11 +59,16 @@ def test_a_day_whose_month_has_no_record_yet_is_predicted_by_the_last_champion(w
 
 def test_a_day_before_the_first_champion_stops_the_run_and_publishes_nothing(world: World) -> None:
     world.land(["2013-10-31"])
-    world.promote("2013-11-01")
-    with pytest.raises((NoChampionError, dg.DagsterExecutionLoadInputError)):
+    world.promote("2013-10-01", gate="refused")
+    with pytest.raises(NoChampionError, match="1 of 1 days have no champion, 2013-10-31"):
         world.run("delay_predictions", "2013-10-31")
-    with pytest.raises(TableNotFoundError):
-        world.table("delay_predictions")
+    assert world.location.tables().version("flights/delay_predictions") is None
+
+
+def test_a_day_without_any_promotion_names_what_to_materialize(world: World) -> None:
+    world.land(["2013-10-31"])
+    with pytest.raises(PartitionNotPublishedError, match="Materialize flights/delay_champion"):
+        world.run("delay_predictions", "2013-10-31")
 
 
 def test_a_model_whose_bytes_changed_is_not_used(two_champions: World) -> None:

@@ -109,7 +109,7 @@ class CleanFlights(dy.Schema):
     is_diverted = dy.Bool(metadata=NEVER, description="Departed, and has no arrival at its destination.")
 
     @dy.rule()
-    def scheduled_times_are_valid(cls) -> pl.Expr:  # noqa: N805
+    def scheduled_times_are_valid(cls) -> pl.Expr:
         """The clock time, the instant and the service day agree, and the flight takes 20 minutes to 18 hours."""
         local = pl.col("scheduled_departure_at").dt.convert_time_zone(NEW_YORK).dt
         minute_of_day = local.hour().cast(pl.Int64) * 60 + local.minute()
@@ -120,22 +120,22 @@ class CleanFlights(dy.Schema):
         ).fill_null(False)
 
     @dy.rule()
-    def departure_delay_is_plausible(cls) -> pl.Expr:  # noqa: N805
+    def departure_delay_is_plausible(cls) -> pl.Expr:
         """No more than two hours early, which is when predictions are made, and no more than two days late."""
         return pl.col("departure_delay_minutes").is_between(-119, 2 * 24 * 60)
 
     @dy.rule()
-    def arrival_delay_is_plausible(cls) -> pl.Expr:  # noqa: N805
+    def arrival_delay_is_plausible(cls) -> pl.Expr:
         """No more than three hours early and no more than two days late."""
         return pl.col("arrival_delay_minutes").is_between(-3 * 60, 2 * 24 * 60)
 
     @dy.rule()
-    def arrival_follows_departure(cls) -> pl.Expr:  # noqa: N805
+    def arrival_follows_departure(cls) -> pl.Expr:
         """A flight that arrived has departed before."""
         return pl.col("arrived_at").is_null() | (pl.col("departed_at") < pl.col("arrived_at")).fill_null(False)
 
     @dy.rule()
-    def outcome_is_consistent(cls) -> pl.Expr:  # noqa: N805
+    def outcome_is_consistent(cls) -> pl.Expr:
         """A flight without departure is cancelled, one with departure and without arrival is diverted, no other is."""
         departed, arrived = pl.col("departed_at").is_not_null(), pl.col("arrived_at").is_not_null()
         return (pl.col("is_cancelled") == ~departed) & (pl.col("is_diverted") == (departed & ~arrived))
@@ -164,12 +164,12 @@ class CleanWeather(dy.Schema):
     visibility_miles = dy.Float64(nullable=True, min=0, metadata=AFTER_THE_HOUR)
 
     @dy.rule()
-    def wind_speed_is_plausible(cls) -> pl.Expr:  # noqa: N805
+    def wind_speed_is_plausible(cls) -> pl.Expr:
         """Neither wind nor gusts are negative or above 250 mph, which no station has ever recorded."""
         return pl.all_horizontal(pl.col("wind_speed_mph", "wind_gust_mph").is_between(0, 250).fill_null(True))
 
     @dy.rule()
-    def hour_belongs_to_service_date(cls) -> pl.Expr:  # noqa: N805
+    def hour_belongs_to_service_date(cls) -> pl.Expr:
         """The instant is a full hour, and falls on the service date in New York."""
         hour = pl.col("observed_hour_at")
         on_the_hour = hour == hour.dt.truncate("1h")
@@ -225,7 +225,7 @@ class DelayLabels(dy.Schema):
     )
 
     @dy.rule()
-    def lateness_follows_from_the_delay(cls) -> pl.Expr:  # noqa: N805
+    def lateness_follows_from_the_delay(cls) -> pl.Expr:
         """Late is a delay of 15 minutes or more."""
         return pl.col("is_late") == (pl.col("arrival_delay_minutes") >= LATE_FROM_MINUTES)
 
