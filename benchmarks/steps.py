@@ -53,13 +53,13 @@ def import_libraries(before: int) -> int:
     return before + 1
 
 
-def chain(name: str, executor: dg.ExecutorDefinition) -> dg.JobDefinition:
-    """A job of four steps, one after the other."""
+def chain(name: str, executor: dg.ExecutorDefinition, length: int) -> dg.JobDefinition:
+    """A job of a first step and `length` more, one after the other."""
 
     @dg.job(name=name, executor_def=executor)
     def steps() -> None:
         value = start()
-        for number in range(3):
+        for number in range(length):
             value = import_libraries.alias(f"step_{number}")(value)
 
     return steps
@@ -72,9 +72,9 @@ def stock(start_method: str) -> dg.ExecutorDefinition:
 
 defs = dg.Definitions(
     jobs=[
-        chain("spawned", stock("spawn")),
-        chain("forked_with_definitions", stock("forkserver")),
-        chain("forked_with_everything", isolated_executor(Settings(), [HERE.module])),
+        chain("spawned", stock("spawn"), 1),
+        chain("forked_with_definitions", stock("forkserver"), 3),
+        chain("forked_with_everything", isolated_executor(Settings(), [HERE.module]), 5),
     ]
 )
 

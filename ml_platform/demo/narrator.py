@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from rich.console import Console
 
@@ -65,5 +66,28 @@ class Narrator:
 
 
 def standing_console() -> Console:
-    """A console on today's standard output, which stays so while Dagster redirects that of a step into its log."""
+    """A console on what is standard output now, whatever is done to that later (Dagster redirects it during a step)."""
     return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8"))
+
+
+@contextmanager
+def printing_into(path: Path) -> Iterator[None]:
+    """What this process and its children print goes to the end of `path`, so that only a standing console is seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [os.dup(number) for number in (1, 2)]
+    try:
+        with path.open("ab") as file:
+            _point_at([file.fileno()] * 2)
+            yield
+    finally:
+        _point_at(kept)
+        for descriptor in kept:
+            os.close(descriptor)
+
+
+def _point_at(descriptors: list[int]) -> None:
+    """Standard output and error go there from now on; what was printed before has gone where they were."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for number, descriptor in zip((1, 2), descriptors, strict=True):
+        os.dup2(descriptor, number)

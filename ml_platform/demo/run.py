@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from ml_platform.demo.meter import MemoryMeter, Stopwatch
-from ml_platform.demo.narrator import Narrator, standing_console
+from ml_platform.demo.narrator import Narrator, printing_into, standing_console
 from ml_platform.demo.report import DemoReport, StageReport, write_report
 from ml_platform.demo.stages import Stage, perform
 from ml_platform.demo.upstream import USE_CASE, land_everything
@@ -26,7 +26,7 @@ AS_OF_MONTHS = ("2013-10-01", "2013-11-01", "2013-12-01")
 PREDICTED_DAYS = PartitionRange("2013-10-01", "2013-12-31")
 PRELOADED = ("ml_platform.training.definitions",)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Events are in the instance; on the terminal the narrator speaks."""
+"""Events are in the instance; the narrator speaks, and what libraries print goes to `<home>/demo.log`."""
 
 
 def run_demo(settings: Settings) -> DemoReport:
@@ -35,10 +35,11 @@ def run_demo(settings: Settings) -> DemoReport:
     Raises:
         PlatformError: a stage failed. What earlier stages published stands, and another start finds it done.
     """
-    with open_instance() as instance, MemoryMeter() as memory:
-        stages = [Stage("Land a year of flights and weather", _land(settings)), *_runs(instance)]
-        narrator = Narrator(standing_console(), len(stages))
+    console = standing_console()
+    with printing_into(settings.home / "demo.log"), open_instance() as instance, MemoryMeter() as memory:
         warm_up(PRELOADED)
+        stages = [Stage("Land a year of flights and weather", _land(settings)), *_runs(instance)]
+        narrator = Narrator(console, len(stages))
         started_at, watch, done = datetime.now(UTC), Stopwatch(), list[StageReport]()
         for report in perform(stages, narrator):
             done.append(report)
@@ -94,4 +95,4 @@ def _run(instance: dg.DagsterInstance, request: RunRequest) -> Callable[[Narrato
 
 
 def _at(event: dg.DagsterEvent) -> str:
-    return f", at {event.step_key}" if event.step_key else ""
+    return f", at {event.step_key.rpartition('.')[2]}" if event.step_key else ""

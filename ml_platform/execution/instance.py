@@ -10,8 +10,10 @@ from pathlib import Path
 import yaml
 from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
+from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 
+from ml_platform.execution.launcher import WarmRunLauncher
 from ml_platform.settings import PROJECT_ROOT, Settings
 
 EVENT_BATCH_SIZE = 500
@@ -34,6 +36,12 @@ class PlatformInstance(DagsterInstance):
         home = str(instance_folder(Settings()))
         storage = _configured("ml_platform.execution.local_storage", "LocalStorage", home)
         return {**InstanceRef.config_defaults(home), "storage": storage}
+
+    def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
+        """Have run workers' parent ready in the daemon, which alone launches runs and alone has a heartbeat."""
+        super().add_daemon_heartbeat(daemon_heartbeat)
+        if isinstance(self.run_launcher, WarmRunLauncher):
+            self.run_launcher.warm_up()
 
     def _get_event_batch_size(self) -> int:
         return EVENT_BATCH_SIZE

@@ -4,6 +4,7 @@ Belongs here: creating such a run so that the UI knows its location, executing i
 what is run, or how progress is shown.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.interrupts import capture_interrupts
 
 from ml_platform.errors import RunCanceledError, RunFailedError, RunRequestError
+from ml_platform.execution.launcher import worker_tag
 from ml_platform.settings import PROJECT_ROOT
 
 UI_URL = "http://localhost:3000"
@@ -142,6 +144,7 @@ def _create_run(instance: dg.DagsterInstance, request: RunRequest, job: Reconstr
     definition = job.get_definition()
     try:
         tags = {**definition.run_tags, **_partition_tags(instance, request, definition), **request.tags}
+        tags |= worker_tag(os.getpid())
         return instance.create_run_for_job(
             definition,
             run_config=dict(request.config),
@@ -204,9 +207,9 @@ def _failed(run: DagsterRun, failures: Sequence[dg.DagsterEvent]) -> RunFailedEr
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """The message of the innermost error: that of the step's own code, without Dagster's wrapping."""
+    """The message of the error that the step's own code raised, without Dagster's wrapping around it."""
     error = event.step_failure_data.error
-    while error and error.cause:
+    while error and error.cause and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
     return error.message.strip() if error else event.message or ""
 

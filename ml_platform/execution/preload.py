@@ -17,6 +17,15 @@ def step_modules(modules: Sequence[str] = ()) -> list[str]:
 
     The list has leaves only: importing them brings in the rest.
     """
-    listed: list[str] = yaml.safe_load(files(__package__).joinpath(LIST_FILE).read_text())
-    known = [name for name in listed if find_spec(name.partition(".")[0])]
+    known = _listed()
     return [*known, *(name for name in modules if name not in known)]
+
+
+def library_modules() -> list[str]:
+    """As `step_modules`, without the platform's own code, which may be edited while the forkserver lives."""
+    return [name for name in _listed() if not name.startswith("ml_platform")]
+
+
+def _listed() -> list[str]:
+    listed: list[str] = yaml.safe_load(files(__package__).joinpath(LIST_FILE).read_text())
+    return [name for name in listed if find_spec(name.partition(".")[0])]

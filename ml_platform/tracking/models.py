@@ -121,7 +121,7 @@ def loads(data: bytes, sha256: str) -> TabularModel:
             "A model file holds types that nobody declared safe to load",
             trusted,
             str(error).splitlines()[0],
-            remedy="If the type is meant to be there and safe, add it to TRUSTED_TYPES in ml_platform/tracking/models.py.",
+            remedy="If the type is meant to be there and is safe, add it to TRUSTED_TYPES in tracking/models.py.",
         ) from error
     except (BadZipFile, KeyError, ValueError, TypeError) as error:
         raise _corrupt("A model file cannot be read", "a skops file", str(error)) from error

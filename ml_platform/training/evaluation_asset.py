@@ -98,7 +98,7 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
         decision = compare_with_champion(
             tables, context.resources.artifacts, config, model, opponent, evaluation.reasons
         )
-        version = register(tracking.registry, config, model, champion, decision, context.run_id)
+        version = register(tracking.registry, config, model, champion, decision, context.run.run_id)
         yield dg.Output(version, metadata={**version_metadata(version), **tracking.metadata(model.mlflow_run_id)})
         for reason in decision.reasons:
             if reason.check in CHECKS_OF_THE_CHALLENGER:

@@ -31,7 +31,6 @@ def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
     job = dg.define_asset_job(
         f"train_{use_case.name}_{model.name}",
         dg.AssetSelection.assets(*assets),
-        partitions_def=use_case.by_as_of_month,
         description=f"Searches, fits, evaluates and registers {model.registered_as} for one as-of month.",
     )
     return dg.Definitions(assets=assets, jobs=[job])

@@ -86,6 +86,7 @@ class TrainingRun:
         memo = self._memo(proposal, iterations)
         if self.objects.exists(memo):
             return TrialOutcome.model_validate_json(self.objects.read(memo))
+        import_before_forking()
         try:
             outcome = run_isolated(fit_trial, self, proposal, iterations)
         except TrialLostError as error:
@@ -151,6 +152,12 @@ def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) 
         environment=environment_fingerprint(),
         windows=windows,
     )
+
+
+def import_before_forking() -> None:
+    """Import what every trial needs once, here, instead of in each forked process: that takes seconds."""
+    import sklearn.ensemble  # noqa: F401
+    import skops.io  # noqa: F401
 
 
 def fit_trial(run: TrainingRun, proposal: Proposal, iterations: int) -> TrialOutcome:

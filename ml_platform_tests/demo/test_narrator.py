@@ -1,7 +1,10 @@
 """What a person is told while work goes on."""
 
 import io
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -46,3 +49,24 @@ def test_a_stage_that_fails_says_so_and_passes_its_error_on() -> None:
     with pytest.raises(ValueError, match="broken"), narrator.stage("Land"):
         raise ValueError("broken")
     assert "[1/2] Land: stopped after 0." in file.getvalue()
+
+
+NOISY = """
+import os, sys
+from pathlib import Path
+from ml_platform.demo.narrator import printing_into, standing_console
+console = standing_console()
+with printing_into(Path(sys.argv[1])):
+    print("noise of this process")
+    os.system("echo noise of a child >&2")
+    console.print("told")
+print("afterwards")
+"""
+
+
+def test_what_libraries_print_goes_into_a_file_and_the_narrator_is_heard(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOISY, str(tmp_path / "log")], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("told\nafterwards\n", "")
+    assert sorted((tmp_path / "log").read_text().splitlines()) == ["noise of a child", "noise of this process"]

@@ -77,7 +77,7 @@ def test_importing_starts_no_thread_that_a_fork_would_lose() -> None:
 
 def test_steps_run_side_by_side_as_far_as_the_settings_allow() -> None:
     executor = isolated_executor(Settings(max_parallel_steps=3))
-    config = executor.apply_config({"config": {}}).value
+    config = executor.apply_config_mapping({"config": {}}).value
     assert config is not None
     assert config["config"]["max_concurrent"] == 3
 

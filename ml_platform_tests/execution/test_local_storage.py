@@ -30,7 +30,7 @@ def entry(event: dg.AssetMaterialization, run_id: str) -> EventLogEntry:
     """The log entry of one materialization in a run."""
     data = StepMaterializationData(event)
     dagster_event = DagsterEvent("ASSET_MATERIALIZATION", "a_job", event_specific_data=data)
-    return EventLogEntry(
+    return EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level="DEBUG",
         user_message="",
@@ -83,7 +83,7 @@ def test_data_versions_of_a_batch_are_found_by_partition(instance: dg.DagsterIns
 
 
 def test_a_batch_with_an_event_that_cannot_be_stored_leaves_nothing(instance: dg.DagsterInstance) -> None:
-    unstorable = entry(materialization("2013-02-01"), "run")._replace(timestamp="not a time")
+    unstorable = entry(materialization("2013-02-01"), "run")._replace(timestamp="not a time")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         instance.event_log_storage.store_event_batch([entry(materialization(DAYS[0]), "run"), unstorable])
     assert materialized(instance) == []

@@ -23,7 +23,7 @@ from ml_platform_tests.tracking.scenario import opened
 
 FOLDER = PROJECT_ROOT / "ml_platform/use_cases/flights"
 KEYS = ["service_date", "carrier", "flight_number", "origin", "scheduled_departure_at"]
-NAME = "flights_delay_model"
+NAME = "flights_delay"
 HOURS = (6, 10, 18, 21)
 
 
@@ -44,6 +44,13 @@ def flights(days: Sequence[str], features: bool = True) -> pl.DataFrame:
         hour=pl.col("hour").cast(pl.Float32),
     )
     return frame if features else frame.select(*KEYS, is_late=pl.col("hour") > 12)
+
+
+def definitions(settings: Settings, **quality: Any) -> dg.Definitions:
+    """The deployment of flights with its resources where `settings` says."""
+    resources = {**storage_resources(settings), "tracking": MlflowTracking.from_settings(settings)}
+    whole = build_deployment(deployment(**quality), load_use_case(FOLDER))
+    return dg.Definitions.merge(whole, dg.Definitions(resources=resources))
 
 
 class World:
@@ -87,10 +94,7 @@ class World:
 
     def run(self, asset: str, first: str, last: str = "", **quality: Any) -> dg.ExecuteInProcessResult:
         """Materialize one asset for a partition, or for a range of them in one run."""
-        whole = build_deployment(deployment(**quality), load_use_case(FOLDER))
-        defs = dg.Definitions.merge(
-            whole, dg.Definitions(resources={**storage_resources(self.settings), "tracking": self.tracking})
-        )
+        defs = definitions(self.settings, **quality)
         tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last} if last else {}
         job = defs.resolve_implicit_global_asset_job_def()
         return job.execute_in_process(

@@ -13,7 +13,8 @@ from ml_platform.components.use_case import load_use_case
 from ml_platform.errors import DefinitionError
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.deployment import build_deployment
-from ml_platform_tests.serving.scenario import FOLDER, deployment
+from ml_platform.settings import Settings
+from ml_platform_tests.serving.scenario import FOLDER, definitions, deployment
 
 HEAVY = "{'mlflow', 'sklearn', 'skops', 'matplotlib', 'pandas', 'polars', 'dataframely', 'deltalake'}"
 
@@ -26,7 +27,7 @@ def fields(model: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
 
 
 def asset_graph() -> AssetGraph:
-    return build_deployment(deployment(), load_use_case(FOLDER)).resolve_asset_graph()
+    return definitions(Settings()).resolve_asset_graph()
 
 
 def test_importing_the_component_imports_nothing_heavy() -> None:

@@ -1,11 +1,14 @@
 """A tracking store with its schema in place, copied from one that is made once a session."""
 
+import multiprocessing
 import shutil
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey
 
+PRELOADED = "ml_platform_tests.tracking.preloaded"
 KEY = RunKey(root_run_id="root", run_id="root", asset="flights/delay_model", partition="2013-10-01")
 
 
@@ -25,3 +28,10 @@ def copy_store(template: Path, folder: Path) -> MlflowTracking:
 def opened(tracking: MlflowTracking, key: RunKey = KEY) -> str:
     """Id of the MLflow run of `key`."""
     return tracking.open_run(key, experiment="flights_delay", run_name="2013-10")
+
+
+def fresh_processes() -> ForkServerContext:
+    """Processes that share no memory with this one; the first pays for importing MLflow and scikit-learn."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    return context

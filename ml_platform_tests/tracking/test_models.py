@@ -10,6 +10,7 @@ import pytest
 
 from ml_platform.errors import DefinitionError, ObjectCorruptError
 from ml_platform.tracking import models
+from ml_platform_tests.tracking.scenario import fresh_processes
 
 
 def flights(rows: int = 400) -> pl.DataFrame:
@@ -42,7 +43,7 @@ def sha256_elsewhere(_: int) -> str:
 
 
 def test_another_process_writes_the_same_bytes() -> None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with fresh_processes().Pool(1) as pool:
         elsewhere = pool.map(sha256_elsewhere, [0])[0]
     assert hashlib.sha256(models.dumps(fitted())).hexdigest() == elsewhere
 

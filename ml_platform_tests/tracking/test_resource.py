@@ -1,6 +1,5 @@
 """Runs: one for each materialization, whatever runs in parallel, fails or is retried."""
 
-import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from ml_platform.tracking.failures import close_tracking_on_run_failure
 from ml_platform.tracking.models import dumps, predict_probability
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import MLFLOW_RUN_TAG, RunKey, TableInput
-from ml_platform_tests.tracking.scenario import KEY, opened, tracking_in
+from ml_platform_tests.tracking.scenario import KEY, fresh_processes, opened, tracking_in
 from ml_platform_tests.tracking.test_models import fitted, flights
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def test_importing_the_resource_leaves_mlflow_alone_and_its_first_use_is_silent(
 
 
 def test_four_processes_that_open_first_on_a_new_store_share_one_run(tmp_path: Path) -> None:
-    with multiprocessing.get_context("fork").Pool(4) as pool:
+    with fresh_processes().Pool(4) as pool:
         run_ids = pool.map(open_in_this_process, [tmp_path] * 4, chunksize=1)
     assert len(set(run_ids)) == 1
     assert len(client(tracking_in(tmp_path)).search_runs(["1"])) == 1
