@@ -9,6 +9,8 @@ from rich.console import Console
 
 from ml_platform.errors import PlatformError
 
+WIDTH_OF_TABLES = 120
+
 app = typer.Typer(
     help="An asset-based machine-learning platform on Dagster.",
     no_args_is_help=True,
@@ -32,7 +34,7 @@ def demo() -> None:
 
     settings = Settings()
     run_demo(settings)
-    show(collect(settings), Console())
+    show(collect(settings), _console())
 
 
 @app.command()
@@ -57,7 +59,13 @@ def summary(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        show(found, Console())
+        show(found, _console())
+
+
+def _console() -> Console:
+    """As wide as the terminal; where there is none, as wide as the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_TABLES)
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """The cost of work that goes on in this process and its children: time, processor time, memory at its peak."""
 
-import resource
 import sys
 import threading
 import time
@@ -11,7 +10,7 @@ import psutil
 
 
 class Cost(NamedTuple):
-    """Seconds since some instant: on the wall, and of processors (children count when they have ended)."""
+    """Seconds since some instant: on the wall, and of processors, all processes together."""
 
     seconds: float
     cpu_seconds: float
@@ -68,5 +67,17 @@ def _memory_bytes(process: psutil.Process) -> int:
 
 
 def _cpu_seconds() -> float:
-    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+    """Processor time of all processes below this one; those that ended count with the parent that waited for them.
+
+    So the steps that a forkserver forked are in it, which are no children of this process.
+    """
+    this = psutil.Process()
+    return sum(map(_cpu_seconds_of, [this, *this.children(recursive=True)]))
+
+
+def _cpu_seconds_of(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)

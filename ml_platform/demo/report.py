@@ -17,7 +17,7 @@ class StageReport(BaseModel):
     title: str = Field(description="What was done.")
     outcome: Literal["done", "failed"] = Field(description="Whether it came to its end.")
     seconds: float = Field(description="Wall-clock time.")
-    cpu_seconds: float = Field(description="Processor time of this process and the children that ended in the stage.")
+    cpu_seconds: float = Field(description="Processor time, all processes together.")
     run_id: str | None = Field(None, description="Dagster run; None where the upstream was at work, or a run failed.")
 
 

@@ -73,7 +73,7 @@ def _model(model: MonthlyModel) -> tuple[str, ...]:
 def _gate(gate: GateDecision) -> str:
     """Approved, or each check that failed with what it found."""
     if gate.approved:
-        return f"approved by {len(gate.reasons)} of {len(gate.reasons)} checks"
+        return f"approved ({len(gate.reasons)} of {len(gate.reasons)} checks)"
     return "refused: " + "; ".join(f"{reason.check}: {reason.detail}" for reason in gate.reasons if not reason.passed)
 
 
@@ -99,7 +99,7 @@ def _cost(cost: DemoReport) -> Table:
     title = (
         f"Demonstration of {cost.started_at:%Y-%m-%d %H:%M} UTC: {cost.seconds:.0f} s on {cost.cores} cores, {memory}"
     )
-    rows = [(s.title, s.outcome, f"{s.seconds:.1f}", f"{s.cpu_seconds:.1f}", s.run_id or "") for s in cost.stages]
+    rows = [(s.title, s.outcome, f"{s.seconds:.1f}", f"{s.cpu_seconds:.1f}", (s.run_id or "")[:8]) for s in cost.stages]
     return _table(title, ("stage", "", "seconds", "CPU seconds", "run"), rows)
 
 

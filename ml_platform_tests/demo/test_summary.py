@@ -76,7 +76,7 @@ def test_a_model_is_shown_with_its_scores_beside_the_baselines(settings: Setting
     assert "0.734 [0.710, 0.751]" in text
     assert "carrier_hour_rate" in text
     assert "flight_delay 3" in text
-    assert "approved by 1 of 1 checks" in text
+    assert "approved (1 of 1 checks)" in text
     assert "version 3" in text
 
 
