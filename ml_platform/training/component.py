@@ -14,7 +14,7 @@ from ml_platform.training.config import ModelConfig
 
 
 def _as_validated(context: dg.ResolutionContext, models: list[ModelConfig]) -> list[ModelConfig]:
-    """The models as pydantic validated them: their module knows nothing of Dagster, so nothing in them is a template."""
+    """The models as pydantic validated them; their module knows nothing of Dagster, so no value is a template."""
     return models
 
 

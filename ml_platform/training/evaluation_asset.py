@@ -33,9 +33,8 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
         description="Scores with 95 % intervals on the holdout and, once there are labels, on the as-of month.",
         ins={
             "model": dg.AssetIn(use_case.key(f"{config.name}_model")),
-            "features": dg.AssetIn(
-                use_case.key(config.features_table), dagster_type=dg.Nothing, partition_mapping=dg.AllPartitionMapping()
-            ),
+            "features": _whole_table(use_case, config.features_table),
+            "labels": _whole_table(use_case, config.labels_table),
         },
         io_manager_key="records",
         partitions_def=use_case.by_as_of_month,
@@ -105,6 +104,10 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
                 yield check_result(reason, key, dg.AssetCheckSeverity.WARN)
 
     return model_version
+
+
+def _whole_table(use_case: UseCase, table: str) -> dg.AssetIn:
+    return dg.AssetIn(use_case.key(table), dagster_type=dg.Nothing, partition_mapping=dg.AllPartitionMapping())
 
 
 def _check_specs(key: dg.AssetKey, checks: dict[CheckName, str]) -> list[dg.AssetCheckSpec]:

@@ -15,7 +15,7 @@ FLIGHTS = pl.DataFrame(
 
 def rates(by: tuple[str, ...], smoothing_rows: float = 0.0) -> list[float]:
     config = BaselineConfig(name="rate", by=by, smoothing_rows=smoothing_rows)
-    return fit_baseline(config, FLIGHTS, "is_late").predict_proba(FLIGHTS).tolist()
+    return list(fit_baseline(config, FLIGHTS, "is_late").predict_proba(FLIGHTS))
 
 
 def test_without_groups_every_row_gets_the_overall_rate() -> None:

@@ -18,7 +18,7 @@ from ml_platform.training.search import (
     propose,
     run_trial,
 )
-from ml_platform.training.trainers import training_data
+from ml_platform.training.trainers import ParameterValues, training_data
 from ml_platform_tests.training.scenario import FEATURES, departures
 
 CONFIG = SearchConfig(
@@ -30,7 +30,7 @@ CONFIG = SearchConfig(
         "max_bins": Choice(kind="choice", values=(63, 255)),
     },
 )
-DEFAULTS = {"learning_rate": 0.1, "min_samples_leaf": 5}
+DEFAULTS: ParameterValues = {"learning_rate": 0.1, "min_samples_leaf": 5}
 SETTINGS = TrialSettings("hist_gradient_boosting", seed=1)
 
 

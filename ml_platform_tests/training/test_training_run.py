@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.models import TabularModel
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.search import Proposal
 from ml_platform.training.splits import windows_at
-from ml_platform.training.trainers import TRAINERS, FitPlan, HistGradientBoosting, TabularModel, TrainingData
+from ml_platform.training.trainers import TRAINERS, FitPlan, HistGradientBoosting, TrainingData
 from ml_platform.training.training_run import TrainingRun, training_fingerprint
 from ml_platform.training.training_set import LabelledRows, build_matrices, read_matrices, write_matrices
 from ml_platform_tests.training.scenario import FEATURES, MARCH, departures, toy_inputs, toy_model
@@ -87,5 +88,10 @@ def test_a_fit_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> None
 
 def test_the_fingerprint_follows_from_what_the_model_follows_from() -> None:
     assert fingerprint_of() == fingerprint_of(threads=1, checkpoint_every=5, description="Told otherwise.")
-    changes = ({"seed": 1}, {"iterations": 21}, {"parameters": {}}, {"not_features": ["flight", "wind"]})
+    changes: tuple[dict[str, object], ...] = (
+        {"seed": 1},
+        {"iterations": 21},
+        {"parameters": {}},
+        {"not_features": ["flight", "wind"]},
+    )
     assert len({fingerprint_of(**change) for change in changes} | {fingerprint_of()}) == 5
