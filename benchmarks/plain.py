@@ -1,185 +1,103 @@
 """The demonstration as a plain script: the same pure functions, files in a folder, no orchestration.
 
-    python -m benchmarks.plain LANDING_FOLDER OUTPUT_FOLDER
+    python -m benchmarks.plain OUTPUT_FOLDER
 
-It keeps no history, resumes nothing, isolates nothing, registers nothing and pins nothing: what the platform costs is its
-distance from this.
+It lands into ML_PLATFORM_HOME as the demonstration does, and keeps no history, resumes nothing, isolates nothing,
+registers nothing and pins nothing: what the platform costs is its distance from this.
 """
 
 import datetime as dt
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import dataframely as dy
 import polars as pl
-import yaml
 
-from ml_platform.data.audit import audit
-from ml_platform.data.landing import Arrived, Layout, read_many
-from ml_platform.point_in_time.audit import LookBack, audit_knowledge
-from ml_platform.point_in_time.features import KnownTable, build_features
-from ml_platform.settings import PROJECT_ROOT
-from ml_platform.tracking.models import TabularModel, predict_probability
+from benchmarks.plain_data import DAY, Tables, build_tables
+from benchmarks.plain_training import Trained, model_config, train
+from ml_platform.demo.upstream import USE_CASE, land_everything
+from ml_platform.serving.contract import predictions_contract, require_contract
+from ml_platform.serving.plots import quality_over_days
+from ml_platform.serving.quality import daily_quality
+from ml_platform.serving.scoring import score_by_day
+from ml_platform.settings import Settings
+from ml_platform.tracking.models import TabularModel
+from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.training.config import ModelConfig
-from ml_platform.training.evaluation import EvaluatedRows, evaluate, evaluated_rows
-from ml_platform.training.fit import fit_final
-from ml_platform.training.gate import beats_baselines, is_not_worse_on_any_slice, is_not_worse_than_champion
-from ml_platform.training.importance import permutation_importance
-from ml_platform.training.search import TrialSettings, promote, propose, run_trial
-from ml_platform.training.splits import select, windows_at
-from ml_platform.training.trainers import FitPlan, training_data
-from ml_platform.training.training_set import LabelledRows, build_matrices
-from ml_platform.use_cases.flights import cleaning, contract, features, registers
+from ml_platform.use_cases.flights import contract
 
 MONTHS = tuple(dt.date(2013, month, 1) for month in (10, 11, 12))
-TIME_ZONE = "America/New_York"
-FLIGHTS = PROJECT_ROOT / "ml_platform" / "use_cases" / "flights"
 
 
-class Tables(NamedTuple):
-    """What the data stage makes, in memory."""
+class Champion(NamedTuple):
+    """Who answers from a month on: the model, and what predictions say of it."""
 
-    flights: pl.DataFrame
-    features: pl.DataFrame
-    labels: pl.DataFrame
-
-
-class NoCheckpoints:
-    """A script starts over."""
-
-    def save(self, step: int, data: bytes) -> None:
-        """Keep nothing."""
-
-    def latest(self) -> None:
-        """Nothing was kept."""
+    model: TabularModel
+    version: RegisteredModel
 
 
-def main(landing: Path, output: Path) -> None:
-    """Everything, with the seconds of each stage as JSON on the last line."""
-    started, seconds = time.perf_counter(), {}
-    tables = build_tables(landing, output)
-    seconds["data"] = time.perf_counter() - started
-    config = model_config()
-    champion: TabularModel | None = None
-    scores, predictions = {}, []
-    for as_of in MONTHS:
-        champion, scores[str(as_of)] = train(config, tables, as_of, champion)
-        month = tables.features.filter(pl.col("service_date").dt.truncate("1mo") == as_of)
-        predictions.append(month.select(*config.join_on, probability=predict_probability(champion, month)))
-    seconds["training"] = time.perf_counter() - started - seconds["data"]
-    scored = pl.concat(predictions).join(tables.labels, on=list(config.join_on), how="left")
-    scored.write_parquet(output / "predictions.parquet")
-    print(json.dumps({"seconds": {**seconds, "all": time.perf_counter() - started}, "roc_auc_score": scores}))
-
-
-def build_tables(landing: Path, output: Path) -> Tables:
-    """Raw, clean, labels and features of the year, each written as one file."""
+def main(output: Path) -> None:
+    """Everything, with the seconds of each stage and the scores as JSON on the last line."""
     output.mkdir(parents=True, exist_ok=True)
-    days = [dt.date.fromisoformat(path.stem) for path in sorted((landing / "flights").glob("*.csv"))]
-    airports = cleaning.clean_airports(_landed(landing / "airports.csv", registers.RawAirports).lazy())
-    raw_flights = _daily(landing / "flights", days, contract.RawFlights)
-    flights = _audited(cleaning.clean_flights(raw_flights.lazy(), airports), contract.CleanFlights)
-    raw_weather = _daily(landing / "weather", days[:-1], contract.RawWeather)
-    weather = _audited(cleaning.clean_weather(raw_weather.lazy()), contract.CleanWeather)
-    labels = _audited(cleaning.delay_labels(flights.lazy()), contract.DelayLabels)
-    computed = _features(flights, weather)
-    written = {"raw": raw_flights, "weather_raw": raw_weather, "clean": flights, "weather": weather, "labels": labels}
-    for name, frame in {**written, "features": computed}.items():
-        frame.write_parquet(output / f"{name}.parquet")
-    return Tables(flights, computed, labels)
+    marks = [time.perf_counter()]
+    settings = Settings()
+    land_everything(settings)
+    marks.append(time.perf_counter())
+    tables = build_tables(Path(settings.landing_uri.removeprefix("file://"), USE_CASE), output)
+    marks.append(time.perf_counter())
+    config = model_config()
+    champions: dict[dt.date, Champion] = {}
+    scores: dict[str, float] = {}
+    for month in MONTHS:
+        standing = list(champions.values())[-1:]
+        trained = train(config, tables, month, standing[0].model if standing else None, output)
+        champions[month] = _champion(month, trained, len(scores) + 1) if trained.decision.approved else standing[0]
+        scores[str(month)] = trained.test.metrics["roc_auc_score"].value
+    marks.append(time.perf_counter())
+    predict(config, tables, champions, output)
+    marks.append(time.perf_counter())
+    stages = ("landing", "data", "training", "serving")
+    seconds = {name: until - since for name, since, until in zip(stages, marks, marks[1:], strict=True)}
+    print(json.dumps({"seconds": seconds, "roc_auc_score": scores}))
 
 
-def train(
-    config: ModelConfig, tables: Tables, as_of: dt.date, champion: TabularModel | None
-) -> tuple[TabularModel, float]:
-    """The champion after this month, and the month's ROC AUC of the model trained for it."""
-    windows = windows_at(as_of, TIME_ZONE, config.windows)
-    rows = labelled(config, tables)
-    matrices = build_matrices(rows, windows, config)
-    winner = search(config, matrices.search())
-    plan = FitPlan(parameters=winner, iterations=config.iterations, seed=config.seed, threads=config.threads)
-    fitted = fit_final(config.trainer, matrices.fit(), plan, NoCheckpoints(), config.iterations)
-    holdout = _scored(select(rows.frame, "holdout", windows, config.labels, 1), fitted.model, config)
-    test = _scored(select(rows.frame, "test", windows, config.labels, 1), fitted.model, config)
-    baselines = matrices.training_set.baselines
-    evaluate("holdout", holdout, config.labels, baselines, config.report.slices)
-    report = evaluate("test", test, config.labels, baselines, config.report.slices)
-    encoded = training_data(holdout.frame, matrices.training_set.features, config.labels.label)
-    permutation_importance(fitted.model, encoded, config.seed)
-    other = predict_probability(champion, holdout.frame) if champion else None
-    reasons = (
-        beats_baselines(holdout, baselines, config.gate),
-        is_not_worse_than_champion(holdout, other, config.gate),
-        is_not_worse_on_any_slice(holdout, other, config.report.slices, config.gate),
+def predict(config: ModelConfig, tables: Tables, champions: Mapping[dt.date, Champion], output: Path) -> None:
+    """Predictions of each day of the months by the champion of its day, and their daily quality."""
+    rows = tables.features.filter(pl.col(DAY) >= MONTHS[0])
+    days = rows[DAY].unique().sort().to_list()
+    keys = contract.DelayFeatures.primary_key()
+    of_day = {day: champions[day.replace(day=1)] for day in days}
+    models = {each.version.fingerprint: each.model for each in champions.values()}
+    scored = score_by_day(
+        rows,
+        {day: champion.version for day, champion in of_day.items()},
+        lambda version: models[version.fingerprint],
+        day_column=DAY,
+        keys=keys,
     )
-    promoted = champion is None or all(reason.passed for reason in reasons)
-    return (fitted.model if promoted or champion is None else champion), report.metrics["roc_auc_score"].value
+    scored = require_contract(scored, predictions_contract(contract.DelayFeatures, "flight"), "predictions")
+    quality = daily_quality(scored, tables.labels, days, day_column=DAY, keys=keys, label_column=config.labels.label)
+    scored.write_parquet(output / "delay_predictions.parquet")
+    quality.write_parquet(output / "delay_quality.parquet")
+    (output / "quality_over_days.png").write_bytes(quality_over_days(quality, DAY))
 
 
-def search(config: ModelConfig, data: object) -> dict[str, object]:
-    """Parameters of the best trial, by successive halving."""
-    settings = TrialSettings(config.trainer, config.seed, threads=config.threads)
-    going, models = propose(config.parameters, config.search, config.seed), {}
-    outcomes = []
-    for rung in config.search.rungs:
-        results = [run_trial(p, rung.iterations, data, settings, models.get(p.number)) for p in going]
-        models = {result.outcome.number: result.model for result in results}
-        outcomes = promote([result.outcome for result in results], rung.keep)
-        kept = {outcome.number for outcome in outcomes}
-        going = [proposal for proposal in going if proposal.number in kept]
-    return outcomes[0].parameters
-
-
-def model_config() -> ModelConfig:
-    """The flights model as its defs.yaml has it."""
-    attributes = yaml.safe_load((FLIGHTS / "training" / "defs.yaml").read_text())["attributes"]
-    return ModelConfig.model_validate(attributes["models"][0])
-
-
-def labelled(config: ModelConfig, tables: Tables) -> LabelledRows:
-    """Features with their labels, in the order of the features."""
-    extra = [config.labels.label, config.labels.known_at, *config.join_on]
-    joined = tables.features.join(tables.labels.select(extra), on=list(config.join_on), maintain_order="left")
-    return LabelledRows(joined, tuple(c for c in tables.features.columns if c not in config.not_features))
-
-
-def _features(flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
-    spine = KnownTable(flights, contract.CleanFlights)
-    inputs = {"flights": spine, "weather": KnownTable(weather, contract.CleanWeather)}
-    built = build_features(features.delay_features, spine=spine, inputs=inputs, prediction_at=features.prediction_at)
-    audit_knowledge(
-        features.delay_features,
-        built=built,
-        key=contract.DelayFeatures.primary_key(),
-        spine=spine,
-        inputs=inputs,
-        prediction_at=features.prediction_at,
-        look_back=LookBack("service_date", 30),
+def _champion(month: dt.date, trained: Trained, version: int) -> Champion:
+    described = RegisteredModel(
+        name="plain",
+        version=version,
+        as_of=month,
+        uri=f"{month}.skops",
+        sha256=trained.sha256,
+        fingerprint=trained.sha256,
+        run_id="",
+        gate="approved",
     )
-    return _audited(built.lazy(), contract.DelayFeatures)
-
-
-def _daily(folder: Path, days: Sequence[dt.date], schema: type[dy.Schema]) -> pl.DataFrame:
-    arrived = [Arrived(f"{day}.csv", day, (folder / f"{day}.csv").read_bytes()) for day in days]
-    return read_many(arrived, Layout(schema, ("year", "month", "day"))).frame
-
-
-def _landed(path: Path, schema: type[dy.Schema]) -> pl.DataFrame:
-    return read_many([Arrived(path.name, None, path.read_bytes())], Layout(schema)).frame
-
-
-def _audited(frame: pl.LazyFrame, schema: type[dy.Schema]) -> pl.DataFrame:
-    name = schema.__name__
-    return audit(frame.collect(), schema, table=name, partition_column="service_date", reject_above=0.05).accepted
-
-
-def _scored(frame: pl.DataFrame, model: TabularModel, config: ModelConfig) -> EvaluatedRows:
-    return evaluated_rows(frame, predict_probability(model, frame), config.labels, config.report.resamples, config.seed)
+    return Champion(trained.model, described)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from ml_platform.components.reuse import Plan
 from ml_platform.data.audit import Audited, Conservation
 from ml_platform.errors import ContractViolatedError, LeakageError
 from ml_platform.point_in_time.audit import KnowledgeAudit
@@ -32,14 +33,15 @@ def table_check_specs(key: dg.AssetKey) -> Sequence[dg.AssetCheckSpec]:
     ]
 
 
-def contract_check(key: dg.AssetKey, audited: Audited) -> dg.AssetCheckResult:
-    """Whether no partition refused more rows than the table allows."""
+def contract_check(key: dg.AssetKey, audited: Audited, todo: Plan) -> dg.AssetCheckResult:
+    """Whether no computed partition refused more rows than the table allows; those that stand passed when they were."""
     return dg.AssetCheckResult(
         passed=not audited.overfull,
         asset_key=key,
         check_name=ROWS_MEET_THE_CONTRACT,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
+            **_work(todo),
             "rows_in": audited.rows_in,
             "rows_refused": audited.refused.height,
             "refused_by_rule": rule_counts(audited.refused_by_rule),
@@ -48,7 +50,7 @@ def contract_check(key: dg.AssetKey, audited: Audited) -> dg.AssetCheckResult:
     )
 
 
-def conservation_check(key: dg.AssetKey, conserved: Conservation) -> dg.AssetCheckResult:
+def conservation_check(key: dg.AssetKey, conserved: Conservation, todo: Plan) -> dg.AssetCheckResult:
     """The rows that came in, and where they went."""
     return dg.AssetCheckResult(
         passed=conserved.rows_in == conserved.published + conserved.quarantined + conserved.dropped,
@@ -56,6 +58,7 @@ def conservation_check(key: dg.AssetKey, conserved: Conservation) -> dg.AssetChe
         check_name=ROWS_ARE_CONSERVED,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
+            **_work(todo),
             "rows_in": conserved.rows_in,
             "rows_published": conserved.published,
             "rows_quarantined": conserved.quarantined,
@@ -80,6 +83,10 @@ def require_all_accepted(audited: Audited, key: dg.AssetKey, tables: DeltaTableI
         kept=f"Nothing was published; {standing_version(tables, key)} stands",
         remedy="Correct the function that computes the table, or its contract; its input has been accepted before",
     )
+
+
+def _work(todo: Plan) -> dict[str, int]:
+    return {"partitions_computed": len(todo.compute), "partitions_reused": len(todo.made_from) - len(todo.compute)}
 
 
 def rule_counts(refused_by_rule: Mapping[str, int]) -> dg.TableMetadataValue:

@@ -5,21 +5,22 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
+from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Conservation, Quarantine, audit, violation
 from ml_platform.data.checks import (
     conservation_check,
     contract_check,
     require_all_accepted,
-    rule_counts,
     standing_version,
     table_check_specs,
 )
 from ml_platform.data.component import CleanedTable, DerivedTable
+from ml_platform.data.landed import LANDING_DAY
 from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
-from ml_platform.storage.io_managers import Told
+from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
-Events = Iterator[dg.Output[pl.DataFrame] | dg.Output[Told] | dg.AssetCheckResult]
+Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
 def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition:
@@ -28,12 +29,16 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition
     The quarantine is published even where so many rows are refused that the clean table is not: it is what to look at.
     """
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
-    spec, quarantine = _clean_spec(use_case, table), _quarantine_spec(use_case, table)
-    references = {name: dg.AssetIn(use_case.key(name)) for name in table.references}
+    recipe = Recipe.of(function, contract, audit, reject_above=table.reject_above)
+    spec, quarantine = _clean_spec(use_case, table, recipe), _quarantine_spec(use_case, table, recipe)
+    source_key = use_case.key(table.source)
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
-        ins={"source": dg.AssetIn(use_case.key(table.source)), **references},
+        ins={
+            "source": dg.AssetIn(source_key),
+            **{name: dg.AssetIn(use_case.key(name)) for name in table.references},
+        },
         outs={
             "quarantine": dg.AssetOut.from_spec(quarantine, io_manager_key="tables"),
             "clean": dg.AssetOut.from_spec(spec, io_manager_key="tables"),
@@ -44,10 +49,12 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition
         required_resource_keys={"tables"},
     )
     def clean(context: dg.AssetExecutionContext, source: pl.LazyFrame, **references: pl.LazyFrame) -> Events:
-        rows = source.collect()
-        cleaned = function(rows.lazy(), **references).collect()
+        tables: DeltaTableIOManager = context.resources.tables
+        made_from = recipe.made_from(contents(context, source_key, [use_case.key(name) for name in references]))
+        todo = plan(tables, [spec.key, quarantine.key], made_from)
+        rows = rows_of(source, LANDING_DAY if table.partition_column else None, todo.compute)
         audited = audit(
-            cleaned,
+            function(rows.lazy(), **references).collect(),
             contract,
             table=_name(spec.key),
             partition_column=table.partition_column,
@@ -55,26 +62,27 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition
         )
         conserved = Conservation(rows.height, audited.accepted.height, audited.refused.height)
         conserved.check(_name(spec.key))
-        yield dg.Output(audited.refused, "quarantine")
-        yield contract_check(spec.key, audited)
+        yield dg.Output(todo.publishable(quarantine.key, audited.refused), "quarantine")
+        yield contract_check(spec.key, audited, todo)
         if refusal := violation(
             audited,
             table=_name(spec.key),
             quarantine=_name(quarantine.key),
             reject_above=table.reject_above,
-            standing=standing_version(context.resources.tables, spec.key),
+            standing=standing_version(tables, spec.key),
             where=f"use_cases/{use_case.name}/data/defs.yaml",
         ):
             raise refusal
-        yield conservation_check(spec.key, conserved)
-        yield dg.Output(Told(audited.accepted, _counts(audited)), "clean")
+        yield conservation_check(spec.key, conserved, todo)
+        yield dg.Output(todo.publishable(spec.key, audited.accepted, _counts(audited)), "clean")
 
     return clean
 
 
-def derived_asset(use_case: UseCase, table: DerivedTable) -> dg.AssetsDefinition:
+def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTable) -> dg.AssetsDefinition:
     """A pure function of the same days of one table; the rows that it leaves out are counted as declared drops."""
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
+    recipe, source_key = Recipe.of(function, contract, audit), use_case.key(table.source)
     spec = table_spec(
         use_case,
         table.name,
@@ -82,11 +90,12 @@ def derived_asset(use_case: UseCase, table: DerivedTable) -> dg.AssetsDefinition
         contract=contract,
         partition_column=table.partition_column,
         group="features",
+        code_version=recipe.code_version,
     )
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
-        ins={"source": dg.AssetIn(use_case.key(table.source))},
+        ins={"source": dg.AssetIn(source_key)},
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=table_check_specs(spec.key),
         partitions_def=spec.partitions_def,
@@ -94,20 +103,22 @@ def derived_asset(use_case: UseCase, table: DerivedTable) -> dg.AssetsDefinition
         required_resource_keys={"tables"},
     )
     def derive(context: dg.AssetExecutionContext, source: pl.LazyFrame) -> Events:
-        rows_in = source.select(pl.len()).collect().item()
-        derived = function(source).collect()
+        todo = plan(context.resources.tables, [spec.key], recipe.made_from(contents(context, source_key)))
+        rows = rows_of(source, from_table.partition_column, todo.compute)
+        derived = function(rows.lazy()).collect()
         audited = audit(
             derived, contract, table=_name(spec.key), partition_column=table.partition_column, reject_above=0
         )
-        yield contract_check(spec.key, audited)
+        yield contract_check(spec.key, audited, todo)
         require_all_accepted(audited, spec.key, context.resources.tables)
-        yield conservation_check(spec.key, Conservation(rows_in, derived.height, 0, dropped=rows_in - derived.height))
-        yield dg.Output(audited.accepted)
+        conserved = Conservation(rows.height, derived.height, 0, dropped=rows.height - derived.height)
+        yield conservation_check(spec.key, conserved, todo)
+        yield dg.Output(todo.publishable(spec.key, audited.accepted))
 
     return derive
 
 
-def _clean_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
+def _clean_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> dg.AssetSpec:
     return table_spec(
         use_case,
         table.name,
@@ -115,10 +126,11 @@ def _clean_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
         contract=use_case.resolve(table.contract),
         partition_column=table.partition_column,
         group="clean",
+        code_version=recipe.code_version,
     )
 
 
-def _quarantine_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
+def _quarantine_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> dg.AssetSpec:
     return table_spec(
         use_case,
         table.quarantine,
@@ -126,6 +138,7 @@ def _quarantine_spec(use_case: UseCase, table: CleanedTable) -> dg.AssetSpec:
         contract=Quarantine,
         partition_column="partition" if table.partition_column else None,
         group="quarantine",
+        code_version=recipe.code_version,
     )
 
 
@@ -135,7 +148,7 @@ def _counts(audited: Audited) -> dict[str, dict[str, object]]:
         count.partition: {
             "rows_in": count.rows_in,
             "rows_refused": count.refused,
-            **({"refused_by_rule": rule_counts(count.refused_by_rule)} if count.refused else {}),
+            **({"refused_by_rule": dict(count.refused_by_rule)} if count.refused else {}),
         }
         for count in audited.partitions
     }

@@ -1,18 +1,27 @@
 """Assets of feature tables: what was known of each row at its prediction time, audited before it is published."""
 
-from collections.abc import Iterator, Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
+import dataframely as dy
 import polars as pl
 
+from ml_platform.components.partitions import as_days, partitions_of_run
+from ml_platform.components.reuse import Plan, Recipe, plan
 from ml_platform.components.use_case import UseCase
-from ml_platform.data.audit import audit
+from ml_platform.data.audit import Audited, Quarantine, audit
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
 from ml_platform.data.component import CleanedTable, FeatureTable
-from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, days_of_run, table_spec
+from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.errors import PartitionNotPublishedError
 from ml_platform.point_in_time.audit import KnowledgeAudit, LookBack, audit_knowledge
 from ml_platform.point_in_time.features import KnownTable, build_features
+from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
+
+ONE_DAY = dt.timedelta(days=1)
+Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 FEATURES_USE_ONLY_WHAT_WAS_KNOWN = "features_use_only_what_was_known"
 
@@ -22,6 +31,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
     contracts = {name: use_case.resolve(cleaned[name].contract) for name in _tables(table)}
     function, prediction_at = use_case.resolve(table.function), use_case.resolve(table.prediction_at)
     contract = use_case.resolve(table.contract)
+    recipe = Recipe.of(function, prediction_at, contract, build_features, look_back=_tables(table))
     spec = table_spec(
         use_case,
         table.name,
@@ -29,6 +39,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         contract=contract,
         partition_column=table.partition_column,
         group="features",
+        code_version=recipe.code_version,
     )
 
     @dg.multi_asset(
@@ -40,11 +51,17 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         backfill_policy=BACKFILL_IN_ONE_RUN,
         required_resource_keys={"tables"},
     )
-    def compute(
-        context: dg.AssetExecutionContext, **tables: pl.LazyFrame
-    ) -> Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]:
-        known = {name: KnownTable(frame.collect(), contracts[name]) for name, frame in tables.items()}
-        spine = _spine(context, use_case, table, known[table.rows], cleaned[table.rows])
+    def compute(context: dg.AssetExecutionContext, **tables: pl.LazyFrame) -> Events:
+        made_from = recipe.made_from(_contents(context, use_case, table))
+        todo = plan(context.resources.tables, [spec.key], made_from)
+        if not todo.compute:
+            yield from _standing(spec.key, contract, todo)
+            return
+        known = {
+            name: KnownTable(_in_reach(frame, cleaned[name], table, todo.compute), contracts[name])
+            for name, frame in tables.items()
+        }
+        spine = _spine(use_case, table, known[table.rows], cleaned[table.rows], todo.compute)
         inputs = {history.parameter: known[history.table] for history in table.inputs}
         features = build_features(function, spine=spine, inputs=inputs, prediction_at=prediction_at)
         knowledge = audit_knowledge(
@@ -62,11 +79,41 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         audited = audit(
             features, contract, table="/".join(spec.key.path), partition_column=table.partition_column, reject_above=0
         )
-        yield contract_check(spec.key, audited)
+        yield contract_check(spec.key, audited, todo)
         require_all_accepted(audited, spec.key, context.resources.tables)
-        yield dg.Output(audited.accepted)
+        yield dg.Output(todo.publishable(spec.key, audited.accepted))
 
     return compute
+
+
+def _standing(key: dg.AssetKey, contract: type[dy.Schema], todo: Plan) -> Events:
+    """What a run says that has nothing to compute: every partition stands, and passed its checks when it was made."""
+    nothing = contract.create_empty()
+    yield _knowledge_check(key, KnowledgeAudit((), 0, ()))
+    yield contract_check(key, Audited(nothing, Quarantine.create_empty(), (), {}, ()), todo)
+    yield dg.Output(todo.publishable(key, nothing))
+
+
+def _contents(context: dg.AssetExecutionContext, use_case: UseCase, table: FeatureTable) -> dict[str, Any]:
+    """For each day of the run, the content of every day that its features look at."""
+    tables: DeltaTableIOManager = context.resources.tables
+    read = {name: tables.read_states(context.run, f"{use_case.name}/{name}") for name in _tables(table)}
+    return {
+        str(day): [
+            [state.content_hash for back in range(days, -1, -1) if (state := read[name].get(str(day - back * ONE_DAY)))]
+            for name, days in _tables(table).items()
+        ]
+        for day in as_days(partitions_of_run(context))
+    }
+
+
+def _in_reach(
+    frame: pl.LazyFrame, source: CleanedTable, table: FeatureTable, partitions: Sequence[str]
+) -> pl.DataFrame:
+    """The rows of the days to compute and those that they look back to."""
+    days = as_days(partitions)
+    first = min(days) - max(_tables(table).values()) * ONE_DAY
+    return frame.filter(pl.col(source.partition_column or "").is_between(first, max(days))).collect()
 
 
 def _tables(table: FeatureTable) -> dict[str, int]:
@@ -83,16 +130,16 @@ def _look_back(use_case: UseCase, name: str, days: int) -> dg.AssetIn:
 
 
 def _spine(
-    context: dg.AssetExecutionContext, use_case: UseCase, table: FeatureTable, rows: KnownTable, source: CleanedTable
+    use_case: UseCase, table: FeatureTable, rows: KnownTable, source: CleanedTable, partitions: Sequence[str]
 ) -> KnownTable:
-    """The rows of the days to build, out of a table that was read with its look-back.
+    """The rows of the days to compute, out of a table that was read with its look-back.
 
     Raises:
-        PartitionNotPublishedError: a day to build has no rows to predict for.
+        PartitionNotPublishedError: a day to compute has no rows to predict for.
     """
-    days = days_of_run(context)
-    frame = rows.frame.lazy().filter(pl.col(source.partition_column or "").is_in(days)).collect()
-    if missing := sorted({*days} - {*frame.get_column(source.partition_column or "")}):
+    days, column = as_days(partitions), source.partition_column or ""
+    frame = rows.frame.lazy().filter(pl.col(column).is_in(days)).collect()
+    if missing := sorted({*days} - {*frame.get_column(column)}):
         raise PartitionNotPublishedError(
             f"{use_case.name}/{table.name}: {len(missing)} of {len(days)} days have no rows in "
             f"{use_case.name}/{table.rows}, first {missing[0]}",

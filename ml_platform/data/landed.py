@@ -1,17 +1,18 @@
 """Assets of raw tables: landing objects, read and typed, published as they are."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
-import polars as pl
 
+from ml_platform.components.partitions import partitions_of_run
+from ml_platform.components.reuse import Recipe, plan
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import LandedTable
 from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
-from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, days_of_run, table_spec
-from ml_platform.storage.batches import UNPARTITIONED
-from ml_platform.storage.io_managers import Told
+from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
+from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 
 LANDING_DAY = "landing_day"
@@ -32,6 +33,10 @@ def landing_spec(use_case: UseCase, table: LandedTable) -> dg.AssetSpec:
 def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
     """The raw table: every row of every object, typed as the contract says, with the day of its object."""
     contract = use_case.resolve(table.contract)
+    layout = Layout(contract, null_values=tuple(table.null_values))
+    if table.is_daily:
+        layout = layout._replace(day_columns=tuple(table.day_columns), stamped=LANDING_DAY)
+    recipe = Recipe.of(read_many, contract, layout=layout._replace(contract=contract.__name__))
     spec = table_spec(
         use_case,
         table.name,
@@ -39,9 +44,9 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         contract=contract,
         partition_column=LANDING_DAY if table.is_daily else None,
         group="ingestion",
+        code_version=recipe.code_version,
         kinds=("csv", "deltalake"),
     )
-    layout = Layout(contract, tuple(table.day_columns) if table.is_daily else (), null_values=tuple(table.null_values))
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
@@ -49,42 +54,35 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
-        required_resource_keys={"landing"},
+        required_resource_keys={"landing", "tables"},
     )
-    def ingest(context: dg.AssetExecutionContext) -> Iterator[dg.Output[Told]]:
-        arrived = list(_arrived(context.resources.landing, table, days_of_run(context) if table.is_daily else [None]))
-        batch = read_many(arrived, layout)
-        told = {str(came.day or UNPARTITIONED): _told(one) for one, came in zip(batch.objects, arrived, strict=True)}
-        yield dg.Output(Told(_stamped(batch.frame, arrived, batch.objects), told))
+    def ingest(context: dg.AssetExecutionContext) -> Iterator[dg.Output[Publishable]]:
+        arrived = _arrived(context.resources.landing, table, partitions_of_run(context))
+        hashes = {key: one and hashlib.sha256(one.data).hexdigest() for key, one in arrived.items()}
+        todo = plan(context.resources.tables, [spec.key], recipe.made_from(hashes))
+        found = {key: one for key in todo.compute if (one := arrived[key])}
+        batch = read_many(found.values(), layout)
+        told = {key: _told(one) for key, one in zip(found, batch.objects, strict=True)}
+        yield dg.Output(todo.publishable(spec.key, batch.frame, told))
 
     return ingest
 
 
-def _arrived(landing: ObjectStore, table: LandedTable, days: Sequence[dt.date | None]) -> Iterator[Arrived]:
-    """The objects of `days` (None: the one object of a table without days); those known to be absent are left out.
+def _arrived(landing: ObjectStore, table: LandedTable, partitions: Sequence[str]) -> dict[str, Arrived | None]:
+    """The object of each partition; None where it is known that there is none.
 
     Raises:
         LandingObjectMissingError: an object is not there, and the YAML does not say that it never will be.
     """
-    for day in days:
-        if str(day) in table.days_without_object:
-            continue
-        path = table.landing.format(day=day)
-        try:
-            yield Arrived(path, day, landing.read(path))
-        except FileNotFoundError as error:
-            raise missing_object(landing.uri_of(path)) from error
+    return {key: None if key in table.days_without_object else _fetch(landing, table, key) for key in partitions}
 
 
-def _stamped(frame: pl.DataFrame, arrived: list[Arrived], objects: tuple[LandingObject, ...]) -> pl.DataFrame:
-    """`frame` with the day of the object that each row came from; unchanged where objects have no day."""
-    if arrived and arrived[0].day is None:
-        return frame
-    days = [
-        pl.repeat(came.day, one.frame.height, dtype=pl.Date, eager=True)
-        for came, one in zip(arrived, objects, strict=True)
-    ]
-    return frame.with_columns(pl.concat(days).alias(LANDING_DAY) if days else pl.lit(None, pl.Date).alias(LANDING_DAY))
+def _fetch(landing: ObjectStore, table: LandedTable, partition: str) -> Arrived:
+    path = table.landing.format(day=partition)
+    try:
+        return Arrived(path, dt.date.fromisoformat(partition) if table.is_daily else None, landing.read(path))
+    except FileNotFoundError as error:
+        raise missing_object(landing.uri_of(path)) from error
 
 
 def _told(one: LandingObject) -> dict[str, object]:

@@ -23,7 +23,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
         *(cleaned_asset(use_case, table) for table in pipeline.cleaned),
-        *(derived_asset(use_case, table) for table in pipeline.derived),
+        *(derived_asset(use_case, table, cleaned[table.source]) for table in pipeline.derived),
         *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
     ]
     daily, whole = _split_by_partitioning(assets)

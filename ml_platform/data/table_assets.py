@@ -1,6 +1,5 @@
 """What every table asset of the data location carries: key, storage hints, owners and the columns' descriptions."""
 
-import datetime as dt
 from collections.abc import Sequence
 
 import dagster as dg
@@ -20,6 +19,7 @@ def table_spec(
     contract: type[dy.Schema],
     partition_column: str | None,
     group: str,
+    code_version: str,
     kinds: Sequence[str] = ("polars", "deltalake"),
 ) -> dg.AssetSpec:
     """Spec of one Delta table with its contract's columns as the schema that the UI shows."""
@@ -29,6 +29,7 @@ def table_spec(
         group_name=f"{use_case.name}_{group}",
         kinds=set(kinds),
         owners=use_case.owners,
+        code_version=code_version,
         partitions_def=use_case.by_day if partition_column else None,
         metadata={
             "dagster/column_schema": column_schema(contract),
@@ -54,8 +55,3 @@ def column_schema(contract: type[dy.Schema]) -> dg.TableSchema:
         for name, column in contract.columns().items()
     ]
     return dg.TableSchema(columns=columns)
-
-
-def days_of_run(context: dg.AssetExecutionContext) -> list[dt.date]:
-    """The days that this run is to build, in order."""
-    return [dt.date.fromisoformat(key) for key in context.partition_keys]

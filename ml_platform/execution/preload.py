@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import yaml
 
 LIST_FILE = "preload.yaml"
+ENVIRONMENT = "ml_platform.execution.step_environment"
 
 
 def step_modules(modules: Sequence[str] = ()) -> list[str]:
@@ -18,12 +19,12 @@ def step_modules(modules: Sequence[str] = ()) -> list[str]:
     The list has leaves only: importing them brings in the rest.
     """
     known = _listed()
-    return [*known, *(name for name in modules if name not in known)]
+    return [ENVIRONMENT, *known, *(name for name in modules if name not in known)]
 
 
 def library_modules() -> list[str]:
     """As `step_modules`, without the platform's own code, which may be edited while the forkserver lives."""
-    return [name for name in _listed() if not name.startswith("ml_platform")]
+    return [ENVIRONMENT, *(name for name in _listed() if not name.startswith("ml_platform"))]
 
 
 def _listed() -> list[str]:

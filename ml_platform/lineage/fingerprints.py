@@ -7,15 +7,18 @@ import importlib.metadata
 import inspect
 import json
 import platform
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence, Set
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
+WITHOUT_EFFECT = ("ml_platform.errors", "ml_platform.settings")
 PACKAGES_THAT_MATTER = ("dataframely", "deltalake", "numpy", "optuna", "polars", "scikit-learn", "scipy", "skops")
 
 
@@ -37,6 +40,27 @@ def code_fingerprint(*sources: Callable[..., Any] | type | ModuleType) -> str:
     return fingerprint(sources=[_syntax(source) for source in sources])
 
 
+def project_fingerprint(*sources: Callable[..., Any] | type | ModuleType) -> str:
+    """Sha256 (hex) of the project's code that `sources` can reach: their modules, and all project code these import.
+
+    Wider than what they call, so that no change is missed; the texts of errors and the settings do not count.
+    """
+    modules = project_modules(*(inspect.getmodule(source) for source in sources))
+    return fingerprint(modules={module.__name__: _module_fingerprint(module) for module in modules})
+
+
+def project_modules(*modules: ModuleType | None) -> list[ModuleType]:
+    """`modules` and the modules of their own top-level package that they import, directly or not, by name."""
+    reached: dict[str, ModuleType] = {}
+    waiting = [module for module in modules if module is not None]
+    while waiting:
+        module = waiting.pop()
+        if module.__name__ not in reached and module.__name__ not in WITHOUT_EFFECT:
+            reached[module.__name__] = module
+            waiting += _imported(module)
+    return [reached[name] for name in sorted(reached)]
+
+
 def environment_fingerprint() -> str:
     """Sha256 (hex) of the versions of Python and of the installed packages that results depend on."""
     return fingerprint(python=platform.python_version(), packages=environment_versions())
@@ -46,6 +70,23 @@ def environment_versions() -> dict[str, str]:
     """Installed version by package, of those that results depend on."""
     installed = {name: _version_of(name) for name in PACKAGES_THAT_MATTER}
     return {name: version for name, version in installed.items() if version}
+
+
+@cache
+def _module_fingerprint(module: ModuleType) -> str:
+    return code_fingerprint(module)
+
+
+def _imported(module: ModuleType) -> list[ModuleType]:
+    """The modules of the same top-level package that the source of `module` imports, at the top or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    package = module.__name__.partition(".")[0]
+    return [sys.modules[name] for name in names if name.partition(".")[0] == package and name in sys.modules]
 
 
 def _version_of(package: str) -> str:

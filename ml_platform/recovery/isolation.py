@@ -1,13 +1,18 @@
 """Isolation: a function in a process of its own, so that what kills it kills nothing else."""
 
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ml_platform.errors import TrialLostError
+
+ORPHANED = 70  # exit code of a process whose parent is gone; nobody is left to read it but the log of the system
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +30,8 @@ def run_isolated(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
 
     The child starts in milliseconds with everything that is imported here. A thread pool that already ran in this
     process does not exist in the child: fork before anything here used OpenMP (a scikit-learn fit) or ran a polars
-    query, or the child may hang. An exception of the child is raised here, as it was.
+    query, or the child may hang. An exception of the child is raised here, as it was. The child dies with this process,
+    so that whoever tries again works alone.
 
     Raises:
         TrialLostError: the child died without an answer: killed, out of memory, or crashed.
@@ -57,7 +63,28 @@ def _received(receiver: Connection) -> _Outcome | None:
     return _Outcome(is_result, payload)
 
 
+def end_with_worker(run_id: str) -> None:
+    """End this step's process as soon as the worker of its run is gone, so that a retry of the run works alone.
+
+    A step that runs in the worker itself, which is called after its run or is nobody's child, goes on.
+    """
+    if multiprocessing.current_process().name != run_id:
+        _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), name="end-with-parent", daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(ORPHANED)
+
+
 def _answer(sender: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    _end_with_parent()
     try:
         outcome = _Outcome(True, pickle.dumps(function(*args, **kwargs)))
     except Exception as error:  # noqa: BLE001 - every failure of the child belongs to the parent

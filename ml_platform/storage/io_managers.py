@@ -17,8 +17,9 @@ from ml_platform.errors import DefinitionError, PartitionNotPublishedError
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.content import root_hash
 from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.memo import Made, Memo
 from ml_platform.storage.partition_events import materializations
-from ml_platform.storage.tables import Publication
+from ml_platform.storage.tables import PartitionState, Publication
 
 PARTITION_COLUMN = "ml_platform/partition_column"
 SORT_BY = "ml_platform/sort_by"
@@ -27,14 +28,17 @@ RECORD_TYPE = "ml_platform/record_type"
 _LONGEST_FILE_NAME = 150
 
 
-class Told(NamedTuple):
-    """A frame to publish, with metadata for the materialization of each of its partitions.
+class Publishable(NamedTuple):
+    """What a run has for a table: the rows of the partitions it computed, and the partitions it need not compute.
 
-    Cheaper than `context.add_asset_metadata`, which walks all partitions of the run for each of them.
+    `told` is metadata for the materialization of each partition, JSON-able; cheaper than `context.add_asset_metadata`,
+    which walks all partitions of the run for each of them.
     """
 
     frame: pl.DataFrame | pl.LazyFrame
-    by_partition: Mapping[str, Mapping[str, Any]]
+    told: Mapping[str, Mapping[str, Any]] = {}
+    made_from: Mapping[str, str] = {}
+    reused: Mapping[str, Mapping[str, Any]] = {}
 
 
 class DeltaTableIOManager(dg.ConfigurableIOManager):
@@ -48,7 +52,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
     _read_by_step: dict[str, dict[str, int]] = PrivateAttr(default_factory=dict)
 
     def handle_output(  # type: ignore[override]
-        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame | Told
+        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame | Publishable
     ) -> Iterator[DagsterEvent]:
         """Publish `obj` as the whole content of the run's partitions, in one commit; no commit if nothing changed.
 
@@ -56,29 +60,78 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
             DefinitionError: the asset is partitioned and does not name its partition column, or `obj` is no frame.
             StorageError: the frame does not fit the partitions or the table.
         """
-        name = "/".join(context.asset_key.path)
-        partitions = _partitions(context)
-        frame, told = (_frame(name, obj.frame), obj.by_partition) if isinstance(obj, Told) else (_frame(name, obj), {})
-        publication = self.location.tables().publish(
-            name,
-            frame,
-            partitions,
-            key=_partition_column(name, context),
-            sort_by=_texts(context.definition_metadata.get(SORT_BY)),
-            commit=_commit_metadata(context, name, partitions, frame.height),
-        )
+        name, partitions = "/".join(context.asset_key.path), _partitions(context)
+        given = obj if isinstance(obj, Publishable) else Publishable(obj)
+        publication = self._publish(context, name, given, partitions)
         self.location.pins(context.step_context.dagster_run).repin(name, publication.version)
-        metadata = self._metadata(context, name, publication)
+        self._remember(name, given, publication)
+        told = {**given.told, **{key: {**told, "reused": True} for key, told in given.reused.items()}}
+        own = {key: {"dagster/row_count": publication.rows[key], **told.get(key, {})} for key in partitions}
+        metadata = {**self._metadata(context, name, publication), "partitions_reused": len(given.reused)}
         if len(partitions) > 1:
-            by_partition = {
-                key: {"dagster/row_count": rows, **told.get(key, {})} for key, rows in publication.rows.items()
-            }
-            yield from materializations(context, publication.content_hashes, metadata, by_partition)
+            hashes = {key: publication.content_hashes[key] for key in partitions}
+            yield from materializations(context, hashes, metadata, own)
         else:
             content = publication.content_hashes[partitions[0]]
             context.step_context.set_data_version(context.asset_key, dg.DataVersion(content))
-            own = told.get(partitions[0], {})
-            context.add_output_metadata({**metadata, "dagster/row_count": frame.height, **own})
+            context.add_output_metadata({**metadata, **own[partitions[0]]})
+
+    def reusable(self, name: str, made_from: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+        """What was told of each partition of `name` that is published just as `made_from` would make it again.
+
+        Hand it back in `Publishable.reused`, and compute the others.
+        """
+        tables = self.location.tables()
+        version = tables.version(name)
+        published = {} if version is None else tables.partitions(name, version)
+        return Memo(self.location.artifacts(), name).reusable(made_from, published)
+
+    def read_states(self, run: dg.DagsterRun, name: str) -> dict[str, PartitionState]:
+        """Content hash and rows of each partition of `name` in the version that the run pinned; only the log is read.
+
+        Raises:
+            TableNotFoundError: the table was never published.
+        """
+        return self.location.tables().partitions(name, self.location.pins(run).pin(name))
+
+    def _publish(
+        self, context: dg.OutputContext, name: str, given: Publishable, partitions: Sequence[str]
+    ) -> Publication:
+        """The publication of the computed partitions, with those that stand added as unchanged."""
+        computed = [key for key in partitions if key not in given.reused]
+        tables = self.location.tables()
+        standing: dict[str, PartitionState] = {}
+        publication = Publication(tables.version(name) or 0, {}, {}, (), ())
+        if computed:
+            frame = _frame(name, given.frame)
+            publication = tables.publish(
+                name,
+                frame,
+                computed,
+                key=_partition_column(name, context),
+                sort_by=_texts(context.definition_metadata.get(SORT_BY)),
+                commit=_commit_metadata(context, name, computed, frame.height),
+            )
+        if given.reused:
+            standing = {
+                key: state for key, state in tables.partitions(name, publication.version).items() if key in given.reused
+            }
+        return publication._replace(
+            content_hashes={
+                **publication.content_hashes,
+                **{key: state.content_hash for key, state in standing.items()},
+            },
+            rows={**publication.rows, **{key: state.rows for key, state in standing.items()}},
+            unchanged=(*publication.unchanged, *standing),
+        )
+
+    def _remember(self, name: str, given: Publishable, publication: Publication) -> None:
+        made = {
+            key: Made(made_from, publication.content_hashes[key], given.told.get(key, {}))
+            for key, made_from in given.made_from.items()
+            if key not in given.reused
+        }
+        Memo(self.location.artifacts(), name).record(made)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | pl.DataFrame:
         """Rows of the mapped partitions in the version that the run pinned; eager where the input is typed DataFrame.

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
-from ml_platform.storage.objects import ObjectStore
+from ml_platform.recovery.isolation import end_with_worker
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.records import Preparation, TrainedModel
 from ml_platform.training.search import Proposal, TrialOutcome, promote, propose
@@ -85,7 +85,7 @@ def _trial_op(name: str, use_case: UseCase, config: ModelConfig, rung: int) -> d
         required_resource_keys={"artifacts"},
     )
     def run_trial(context: dg.OpExecutionContext, preparation: Preparation, proposal: Proposal) -> TrialOutcome:
-        outcome = _run(context.resources.artifacts, use_case, config, preparation).trial(proposal, iterations)
+        outcome = _run(context, use_case, config, preparation).trial(proposal, iterations)
         if outcome.failure is not None:
             context.log.error(f"Trial {outcome.number} failed, the others go on. {outcome.failure}")
         context.add_output_metadata(outcome.model_dump(mode="json", exclude_none=True))
@@ -130,12 +130,12 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
         from ml_platform.training.opening import close_search
         from ml_platform.training.presentation import model_metadata
 
-        run = _run(context.resources.artifacts, use_case, config, preparation)
+        run = _run(context, use_case, config, preparation)
         model = run.finished()
         if model is None:
             fitted = run.fit_winner(outcomes[rungs[-1]], lambda step: context.log.info(f"{step} iterations are saved."))
             trials = tuple(outcome for rung in rungs for outcome in outcomes[rung])
-            model = close_search(context, trained_model(preparation, fitted, run), fitted.fit, trials, config)
+            model = close_search(context, trained_model(preparation, fitted, config), fitted.fit, trials, config)
             run.finish(model)
         context.add_output_metadata(
             {**model_metadata(model), **context.resources.tracking.metadata(model.mlflow_run_id)}
@@ -145,5 +145,9 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
     return fit_winner
 
 
-def _run(artifacts: ObjectStore, use_case: UseCase, config: ModelConfig, preparation: Preparation) -> TrainingRun:
-    return TrainingRun(artifacts, use_case.name, config, preparation.fingerprint)
+def _run(
+    context: dg.OpExecutionContext, use_case: UseCase, config: ModelConfig, preparation: Preparation
+) -> TrainingRun:
+    """The training that this step works on, for as long as the worker of its run lives."""
+    end_with_worker(context.run_id)
+    return TrainingRun(context.resources.artifacts, use_case.name, config, preparation.fingerprint)

@@ -21,7 +21,7 @@ from ml_platform.tracking.models import TabularModel, dumps, loads
 from ml_platform.training import baselines, fit, search, splits, trainers, training_set
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.fit import FinalFit, fit_final
-from ml_platform.training.records import Inputs, Preparation, TrainedModel
+from ml_platform.training.records import Inputs, Preparation, TrainedModel, TrainingSet
 from ml_platform.training.search import Proposal, TrialOutcome, TrialSettings, failed_trial, promote, run_trial
 from ml_platform.training.splits import Windows
 from ml_platform.training.trainers import FitPlan
@@ -45,11 +45,12 @@ WHAT_A_MODEL_FOLLOWS_FROM = (
 
 
 class FittedWinner(NamedTuple):
-    """The final fit of the winner, and where its bytes are."""
+    """The final fit of the winner, where its bytes are, and what it was fitted on."""
 
     fit: FinalFit
     uri: str
     winner: TrialOutcome
+    training_set: TrainingSet
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,11 @@ class TrainingRun:
             threads=self.config.threads,
         )
         checkpoints = Reporting(self._checkpoints(), each_step)
-        data = read_matrices(self.objects).fit()
-        final = fit_final(self.config.trainer, data, plan, checkpoints, self.config.checkpoint_every)
+        matrices = read_matrices(self.objects)
+        final = fit_final(self.config.trainer, matrices.fit(), plan, checkpoints, self.config.checkpoint_every)
         path = f"models/{self.use_case}/{self.config.name}/{final.sha256}.skops"
         self.artifacts.write(path, final.data)
-        return FittedWinner(final, self.artifacts.uri_of(path), winner)
+        return FittedWinner(final, self.artifacts.uri_of(path), winner, matrices.training_set)
 
     def _memo(self, proposal: Proposal, iterations: int) -> str:
         return f"trials/{proposal.number}/{iterations}.json"
@@ -172,17 +173,17 @@ def fit_trial(run: TrainingRun, proposal: Proposal, iterations: int) -> TrialOut
     return result.outcome
 
 
-def trained_model(preparation: Preparation, fitted: FittedWinner, run: TrainingRun) -> TrainedModel:
+def trained_model(preparation: Preparation, fitted: FittedWinner, config: ModelConfig) -> TrainedModel:
     """The record of a fitted winner, before it is known which trials there were and where MLflow has it."""
-    known = read_matrices(run.objects).training_set
+    known = fitted.training_set
     return TrainedModel(
         as_of=preparation.as_of,
         uri=fitted.uri,
         sha256=fitted.fit.sha256,
         fingerprint=preparation.fingerprint,
-        trainer=run.config.trainer,
+        trainer=config.trainer,
         parameters=fitted.winner.parameters,
-        iterations=run.config.iterations,
+        iterations=config.iterations,
         features=known.features,
         inputs=preparation.inputs,
         windows=preparation.windows,

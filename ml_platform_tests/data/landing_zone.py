@@ -46,7 +46,10 @@ def weather_object(day: dt.date, *, wind_speed_mph: float = 10.5) -> bytes:
 
 def land_days(landing: ObjectStore, days: Sequence[dt.date]) -> None:
     """The registers, and flights and weather of `days`."""
-    landing.write("flights/airports.csv", b"faa,name,lat,lon,alt,tz,dst,tzone\nORD,Chicago Ohare Intl,41.97,-87.9,668,-6,A,America/Chicago\n")
+    landing.write(
+        "flights/airports.csv",
+        b"faa,name,lat,lon,alt,tz,dst,tzone\nORD,Chicago Ohare Intl,41.97,-87.9,668,-6,A,America/Chicago\n",
+    )
     landing.write("flights/airlines.csv", b"carrier,name\nAA,American Airlines Inc.\n")
     landing.write(
         "flights/planes.csv",

@@ -23,7 +23,16 @@ from ml_platform_tests.data.landing_zone import flight_line, flights_object, lan
 DAY = dt.date(2013, 3, 5)
 DAYS = [DAY + dt.timedelta(days=i) for i in range(3)]
 FLIGHTS = PROJECT_ROOT / "ml_platform" / "use_cases" / "flights"
-DAILY = ("raw", "weather_raw", "clean", "quarantine", "weather_clean", "weather_quarantine", "delay_labels", "delay_features")
+DAILY = (
+    "raw",
+    "weather_raw",
+    "clean",
+    "quarantine",
+    "weather_clean",
+    "weather_quarantine",
+    "delay_labels",
+    "delay_features",
+)
 
 
 class Platform(NamedTuple):
@@ -52,7 +61,10 @@ class Platform(NamedTuple):
         return self.tables.scan(f"flights/{table}", partitions=[str(day)]).collect()
 
     def hashes(self) -> dict[str, dict[str, str]]:
-        return {name: {day: s.content_hash for day, s in self.tables.partitions(f"flights/{name}").items()} for name in DAILY}
+        return {
+            name: {day: s.content_hash for day, s in self.tables.partitions(f"flights/{name}").items()}
+            for name in DAILY
+        }
 
 
 def pipeline() -> DataPipeline:
@@ -84,9 +96,18 @@ def error_of(result: dg.ExecuteInProcessResult, step: str) -> str:
     return error.message
 
 
+def checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+    return [e for e in result.get_asset_check_evaluations() if e.check_name == "rows_meet_the_contract"]
+
+
 def test_a_day_flows_from_the_landing_zone_to_features_and_labels(platform: Platform) -> None:
     assert platform.build(DAY).success
-    assert [platform.rows(table).height for table in ("raw", "clean", "delay_features", "delay_labels")] == [16, 16, 16, 16]
+    assert [platform.rows(table).height for table in ("raw", "clean", "delay_features", "delay_labels")] == [
+        16,
+        16,
+        16,
+        16,
+    ]
     assert platform.rows("delay_labels")["is_late"].sum() == 1  # the last of 16 flights is 15 minutes late
 
 
@@ -98,18 +119,25 @@ def test_days_built_one_by_one_equal_days_built_in_one_run(platform: Platform) -
     assert platform.hashes() == together
 
 
-def test_a_run_over_unchanged_objects_commits_nothing(platform: Platform) -> None:
+def test_a_run_over_unchanged_objects_computes_and_commits_nothing(platform: Platform) -> None:
     platform.build(*DAYS)
     before = {name: platform.tables.version(f"flights/{name}") for name in DAILY}
-    assert platform.build(*DAYS).success
+    again = platform.build(*DAYS)
+    assert {e.metadata["partitions_reused"].value for e in checks(again)} == {len(DAYS)}
     assert {name: platform.tables.version(f"flights/{name}") for name in DAILY} == before
 
 
 def test_a_row_that_breaks_a_rule_is_quarantined_and_none_is_lost(platform: Platform) -> None:
     too_late = flight_line(DAY, 999, delay=60 * 24 * 3)
-    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, [*(flight_line(DAY, 200 + i) for i in range(10)), too_late]))
+    platform.landing.write(
+        f"flights/flights/{DAY}.csv", flights_object(DAY, [*(flight_line(DAY, 200 + i) for i in range(10)), too_late])
+    )
     assert platform.build(DAY).success
-    assert (platform.rows("raw").height, platform.rows("clean").height, platform.rows("quarantine").height) == (27, 26, 1)
+    assert (platform.rows("raw").height, platform.rows("clean").height, platform.rows("quarantine").height) == (
+        27,
+        26,
+        1,
+    )
     assert "departure_delay_is_plausible" in platform.rows("quarantine")["broken_rules"].item()
 
 
@@ -176,3 +204,11 @@ def test_an_implausible_wind_speed_is_quarantined(platform: Platform) -> None:
     platform.landing.write(f"flights/weather/{DAY}.csv", weather_object(DAY).replace(b",10.5,", b",1048,", 1))
     assert platform.build(DAY).success
     assert platform.rows("weather_quarantine")["broken_rules"].to_list() == ["wind_speed_is_plausible"]
+
+
+def test_a_correction_is_computed_for_its_day_and_for_the_days_that_look_back_to_it(platform: Platform) -> None:
+    platform.build(*DAYS)
+    corrected = flights_object(DAYS[1], [flight_line(DAYS[1], 777, delay=30, hour=9)])
+    platform.landing.write(f"flights/flights/{DAYS[1]}.csv", corrected)
+    counts = {e.asset_key.path[-1]: e.metadata["partitions_computed"].value for e in checks(platform.build(*DAYS))}
+    assert counts == {"clean": 1, "weather_clean": 0, "delay_labels": 1, "delay_features": 2}

@@ -1,0 +1,107 @@
+"""A running `dagster dev`: started on a free port, asked through GraphQL, ended by the ids of its processes.
+
+Belongs here: the server as a client sees it. Does not: what it is asked to do (`daemon`).
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.processes import end, environment, family
+from ml_platform.settings import PROJECT_ROOT
+
+LOCATIONS = ("data", "training", "serving")
+POLL_EVERY_SECONDS = 0.1
+START_TIMEOUT_SECONDS = 180.0
+
+LOCATIONS_QUERY = """{
+  workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError { __typename } } } }
+}"""
+
+
+class Server(NamedTuple):
+    """Where it answers, and seconds from its start to its first answer and to each location."""
+
+    url: str
+    answered_after: float
+    loaded_after: Mapping[str, float]
+
+    def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        """The data of the answer.
+
+        Raises:
+            RuntimeError: the server calls the query wrong.
+            URLError: it does not answer.
+        """
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        if answer.get("errors"):
+            raise RuntimeError(f"GraphQL: {answer['errors'][0]['message']}")
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+@contextmanager
+def dagster_dev(home: Path, log: Path) -> Iterator[Server]:
+    """The server on the history of `home`, once its locations are loaded; every process of it ends with the block."""
+    port = _free_port()
+    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    started = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT_ROOT, env=environment(home), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield _loaded(Server(f"http://127.0.0.1:{port}/graphql", 0.0, {}), process, started, log)
+    finally:
+        end(family(process.pid))
+        process.wait(timeout=30)
+
+
+def _loaded(server: Server, process: "subprocess.Popen[bytes]", started: float, log: Path) -> Server:
+    """The server with its times, looked at ten times a second.
+
+    Raises:
+        RuntimeError: it ended, did not answer in time, or a location failed; with the end of its log.
+    """
+    answered, loaded = 0.0, dict[str, float]()
+    while process.poll() is None and time.monotonic() - started < START_TIMEOUT_SECONDS:
+        entries = _entries(server)
+        now = time.monotonic() - started
+        answered = answered or (now if entries is not None else 0.0)
+        for entry in entries or []:
+            if entry["loadStatus"] == "LOADED":
+                loaded.setdefault(entry["name"], now)
+        if loaded.keys() >= set(LOCATIONS):
+            failed = [e["name"] for e in entries or [] if e["locationOrLoadError"]["__typename"] == "PythonError"]
+            if failed:
+                raise RuntimeError(f"dagster dev cannot load {', '.join(failed)}: {log.read_text()[-3000:]}")
+            return server._replace(answered_after=answered, loaded_after=loaded)
+        time.sleep(POLL_EVERY_SECONDS)
+    raise RuntimeError(f"dagster dev did not come up in {START_TIMEOUT_SECONDS:g} s: {log.read_text()[-3000:]}")
+
+
+def _entries(server: Server) -> list[dict[str, Any]] | None:
+    """The locations as the server tells them; None while it does not answer."""
+    try:
+        workspace = server.ask(LOCATIONS_QUERY)["workspaceOrError"]
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+    found: list[dict[str, Any]] = workspace.get("locationEntries", [])
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
