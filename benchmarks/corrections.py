@@ -8,7 +8,7 @@ from pathlib import Path
 
 LAST_DAY = dt.date(2013, 12, 31)
 CORRECTED = {"flights": "flight", "weather": "humid"}
-"""By folder of the landing zone, the column that is corrected; a flight number is part of a key, so no table is equal."""
+"""By folder of the landing zone, the column that is corrected; flight numbers are in keys, so every table changes."""
 
 
 def days_of(first: dt.date, last: dt.date) -> Iterator[dt.date]:

@@ -41,7 +41,7 @@ def at_home(home: Path) -> Iterator[None]:
 
 
 def measure_new_day(work: Path) -> list[Reading]:
-    """The last day, corrected by its upstream; both runs executed in this process, which loads the definitions first."""
+    """The last day, corrected by its upstream; both runs go on in this process, which loads the definitions first."""
     home = work / "home"
     correct(home / "landing" / "flights", LAST_DAY, FLIGHT_NUMBER)
     before = versions(home)

@@ -72,9 +72,7 @@ def measure_rerun(work: Path) -> list[Reading]:
     cost = run_measured(DEMO, environment(work / "home"), work / "rerun.log", TIMEOUT_SECONDS)
     after = versions(work / "home")
     written = sum(before[name] != after[name] for name in TABLES)
-    stages = [
-        Reading(what=f"stage: {stage.title}", value=stage.seconds) for stage in _report(work / "home").stages
-    ]
+    stages = [Reading(what=f"stage: {stage.title}", value=stage.seconds) for stage in _report(work / "home").stages]
     return [*cost.readings("rerun"), Reading(what="tables with a commit", value=written, unit="", at_most=0), *stages]
 
 
@@ -115,7 +113,9 @@ def _difference(home: Path, plain: PlainReport) -> float:
     """Over the months; 0 if both sides made the same models."""
     models = {model.as_of: model.test for model in collect(settings_of(home)).models}
     platform = {
-        month: test.metrics["roc_auc_score"].value for month, test in models.items() if test and month in plain.roc_auc_score
+        month: test.metrics["roc_auc_score"].value
+        for month, test in models.items()
+        if test and month in plain.roc_auc_score
     }
     return max(abs(platform[month] - value) for month, value in plain.roc_auc_score.items())
 
@@ -124,4 +124,3 @@ def _report(home: Path) -> DemoReport:
     report = read_report(settings_of(home))
     assert report is not None, "a demonstration that ended wrote its report"
     return report
-

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ def main(output: Path) -> None:
     predict(config, tables, champions, output)
     marks.append(time.perf_counter())
     stages = ("landing", "data", "training", "serving")
-    seconds = {name: until - since for name, since, until in zip(stages, marks, marks[1:], strict=True)}
+    seconds = {name: until - since for name, (since, until) in zip(stages, pairwise(marks), strict=True)}
     print(json.dumps({"seconds": seconds, "roc_auc_score": scores}))
 
 

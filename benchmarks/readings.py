@@ -75,4 +75,10 @@ def _row(reading: Reading) -> tuple[str, str, str, str, str]:
 
 def _number(value: float) -> str:
     """Three digits that count, or all of a larger number."""
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return (
+        f"{value:,.0f}"
+        if abs(value) >= 100 or value == int(value)
+        else f"{value:.1f}"
+        if abs(value) >= 10
+        else f"{value:.2f}"
+    )

@@ -42,7 +42,8 @@ class PlatformError(Exception):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        compared = "; ".join(f"{label} {text}" for label, text in (("expected", self.expected), ("got", self.got)) if text)
+        pairs = (("expected", self.expected), ("got", self.got))
+        compared = "; ".join(f"{label} {text}" for label, text in pairs if text)
         sentences = (self.what, compared[:1].upper() + compared[1:], self.kept, self.remedy)
         return " ".join(s if s.endswith((".", "!", "?")) else f"{s}." for s in sentences if s)
 

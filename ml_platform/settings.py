@@ -1,7 +1,7 @@
 """Settings: the only reader of the environment.
 
-Every value has a default that works on one machine; `ML_PLATFORM_<NAME>` overrides it. Secrets are `SecretStr`, so that no
-repr, log line or error message shows them. Nothing is created and nothing is contacted here.
+Every value has a default that works on one machine; `ML_PLATFORM_<NAME>` overrides it. Secrets are `SecretStr`, so that
+no repr, log line or error message shows them. Nothing is created and nothing is contacted here.
 """
 
 import os
@@ -21,9 +21,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ML_PLATFORM_", frozen=True, extra="forbid")
 
     home: Path = Field(PROJECT_ROOT / ".ml_platform", description="Folder of all local state; `make clean` removes it.")
-    data_uri: str = Field("", description="Prefix of the tables; `file://<home>/lake` unless set, `s3://bucket/prefix` for S3.")
-    landing_uri: str = Field("", description="Prefix where upstreams drop objects; `file://<home>/landing` unless set.")
-    artifact_uri: str = Field("", description="Prefix of models, checkpoints and reports; `file://<home>/artifacts` unless set.")
+    data_uri: str = Field("", description="Prefix of the tables, `file://` or `s3://`; `<home>/lake` unless set.")
+    landing_uri: str = Field("", description="Prefix where upstreams drop objects; `<home>/landing` unless set.")
+    artifact_uri: str = Field(
+        "", description="Prefix of models, checkpoints and reports; `<home>/artifacts` unless set."
+    )
     mlflow_tracking_uri: str = Field("", description="MLflow store; a SQLite file in `home` unless set.")
 
     s3_endpoint_url: str | None = Field(None, description="Endpoint of an S3-compatible server; AWS itself when unset.")

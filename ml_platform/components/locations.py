@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import dagster as dg
+from dagster_shared.record import replace
 
 from ml_platform.components.use_case import FILE_NAME
 from ml_platform.components.yaml_check import require_valid
@@ -24,7 +25,7 @@ def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definit
     """
     for module in COMPONENT_MODULES:
         importlib.import_module(module)  # the tree validates every defs.yaml, also those of the sibling locations
-    tree = dg.ComponentTree.for_project(root)
+    tree = replace(dg.ComponentTree.for_project(root), code_location_name=location)
     folders = sorted(
         path.parent for path in tree.defs_module_path.glob(f"*/{FILE_NAME}") if (path.parent / location).is_dir()
     )

@@ -33,7 +33,7 @@ from dagster._core.storage.tags import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.interrupts import capture_interrupts
 
-from ml_platform.errors import RunCanceledError, RunFailedError, RunRequestError
+from ml_platform.errors import PlatformError, RunCanceledError, RunFailedError, RunRequestError
 from ml_platform.execution.launcher import worker_tag
 from ml_platform.settings import PROJECT_ROOT
 
@@ -110,7 +110,7 @@ def _execute(
             if not is_interrupted and _tells_of_an_interruption(event):
                 is_interrupted = True
                 instance.report_run_canceling(run, "Interrupted on the command line.")
-            if event.is_step_failure or event.is_failure:
+            if event.is_step_failure or event.is_failure or _tells_of_a_crash(event):
                 failures.append(event)
             on_event(event)
     return failures
@@ -120,6 +120,11 @@ def _tells_of_an_interruption(event: dg.DagsterEvent) -> bool:
     if event.is_step_failure:
         return event.step_failure_data.error_source is ErrorSource.INTERRUPT
     return event.is_engine_event and "steps_interrupted" in event.engine_event_data.metadata
+
+
+def _tells_of_a_crash(event: dg.DagsterEvent) -> bool:
+    """Whether the process of a step ended without an answer; the step's failure, which follows, does not say how."""
+    return event.is_engine_event and event.step_key is not None and event.engine_event_data.error is not None
 
 
 def run_url(run_id: str) -> str:
@@ -197,8 +202,10 @@ def _wanted(request: RunRequest) -> str:
 
 
 def _failed(run: DagsterRun, failures: Sequence[dg.DagsterEvent]) -> RunFailedError:
+    crashes = {event.step_key: event.message for event in failures if _tells_of_a_crash(event)}
     steps = [event for event in failures if event.is_step_failure]
-    reasons = [f"{event.step_key}: {_reason(event)}" for event in steps] or [event.message or "" for event in failures]
+    reasons = [f"{event.step_key}: {crashes.get(event.step_key) or _reason(event)}" for event in steps]
+    reasons = reasons or [event.message or "" for event in failures]
     return RunFailedError(
         f"Run {run.run_id} of {run.job_name} failed: {'; '.join(reasons)}",
         kept="What its other steps published stands.",
@@ -207,11 +214,16 @@ def _failed(run: DagsterRun, failures: Sequence[dg.DagsterEvent]) -> RunFailedEr
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """The message of the error that the step's own code raised, without Dagster's wrapping around it."""
+    """The message of the error that the step's own code raised, without Dagster's wrapping around it.
+
+    The platform's own errors are told without their class, which says nothing that their message does not.
+    """
     error = event.step_failure_data.error
     while error and error.cause and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
-    return error.message.strip() if error else event.message or ""
+    if error is None:
+        return event.message or ""
+    return error.message.strip().removeprefix(f"{PlatformError.__module__}.{error.cls_name}: ")
 
 
 def _canceled(run: DagsterRun) -> RunCanceledError:

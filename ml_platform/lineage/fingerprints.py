@@ -4,15 +4,15 @@ import ast
 import datetime as dt
 import hashlib
 import importlib.metadata
+import importlib.util
 import inspect
 import json
 import platform
-import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from enum import Enum
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -43,22 +43,22 @@ def code_fingerprint(*sources: Callable[..., Any] | type | ModuleType) -> str:
 def project_fingerprint(*sources: Callable[..., Any] | type | ModuleType) -> str:
     """Sha256 (hex) of the project's code that `sources` can reach: their modules, and all project code these import.
 
-    Wider than what they call, so that no change is missed; the texts of errors and the settings do not count.
+    Wider than what they call, so that no change is missed; the texts of errors and the settings do not count. What is
+    imported late counts whether it has been imported yet or not.
     """
-    modules = project_modules(*(inspect.getmodule(source) for source in sources))
-    return fingerprint(modules={module.__name__: _module_fingerprint(module) for module in modules})
+    modules = {inspect.unwrap(source).__module__ if callable(source) else source.__name__ for source in sources}
+    return fingerprint(modules={name: _module_fingerprint(name) for name in project_modules(modules)})
 
 
-def project_modules(*modules: ModuleType | None) -> list[ModuleType]:
-    """`modules` and the modules of their own top-level package that they import, directly or not, by name."""
-    reached: dict[str, ModuleType] = {}
-    waiting = [module for module in modules if module is not None]
+def project_modules(names: Iterable[str]) -> list[str]:
+    """The modules `names` and those of their own top-level package that they import, directly or not."""
+    reached: set[str] = set()
+    waiting = set(names)
     while waiting:
-        module = waiting.pop()
-        if module.__name__ not in reached and module.__name__ not in WITHOUT_EFFECT:
-            reached[module.__name__] = module
-            waiting += _imported(module)
-    return [reached[name] for name in sorted(reached)]
+        name = waiting.pop()
+        reached.add(name)
+        waiting |= {found for found in _imported(name) if found not in reached and found not in WITHOUT_EFFECT}
+    return sorted(reached)
 
 
 def environment_fingerprint() -> str:
@@ -73,20 +73,31 @@ def environment_versions() -> dict[str, str]:
 
 
 @cache
-def _module_fingerprint(module: ModuleType) -> str:
-    return code_fingerprint(module)
+def _module_fingerprint(name: str) -> str:
+    return fingerprint(syntax=_without_docstrings(ast.parse(_module_source(name) or "")))
 
 
-def _imported(module: ModuleType) -> list[ModuleType]:
-    """The modules of the same top-level package that the source of `module` imports, at the top or inside functions."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+@cache
+def _imported(name: str) -> frozenset[str]:
+    """Names of the modules of the same top-level package that `name` imports, at the top or inside functions."""
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(_module_source(name) or "")):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            named |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    package = module.__name__.partition(".")[0]
-    return [sys.modules[name] for name in names if name.partition(".")[0] == package and name in sys.modules]
+            named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    package = name.partition(".")[0]
+    return frozenset(each for each in named if each.partition(".")[0] == package and _module_source(each) is not None)
+
+
+@cache
+def _module_source(name: str) -> str | None:
+    """Source of a module, found without importing it; None where there is no module of that name."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # an attribute of a module, imported from it
+        return None
+    return Path(spec.origin).read_text() if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
 def _version_of(package: str) -> str:
@@ -131,7 +142,11 @@ def _text(value: bytes | dt.date | dt.time | dt.timedelta | PurePath) -> str:
 
 
 def _syntax(source: Callable[..., Any] | type | ModuleType) -> str:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(source) if callable(source) else source)))
+    text = inspect.getsource(inspect.unwrap(source) if callable(source) else source)
+    return _without_docstrings(ast.parse(textwrap.dedent(text)))
+
+
+def _without_docstrings(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(
             node

@@ -1,10 +1,15 @@
 """A small picture of quality over days. Belongs here: drawing. Does not: arithmetic. matplotlib is imported on use."""
 
 import io
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-_INK, _SOFT = "#1f4e79", "#c55a11"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DOTS_PER_INCH = 90
+INK, ACCENT, SOFT = "#1f2933", "#2563eb", "#c55a11"
 
 
 def quality_over_days(quality: pl.DataFrame, day_column: str) -> bytes:
@@ -12,18 +17,25 @@ def quality_over_days(quality: pl.DataFrame, day_column: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 3.6), dpi=80, layout="constrained")
+    figure = Figure(figsize=(7.2, 4.2), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
-    ranking, calibration = figure.subplots(2, 1, sharex=True)
+    ranking, rate = figure.subplots(2, 1, sharex=True)
     days = quality[day_column].to_list()
-    ranking.plot(days, quality["roc_auc_score"].to_numpy(), color=_INK, marker=".")
-    ranking.axhline(0.5, color=_SOFT, linewidth=0.8)
-    ranking.set_ylabel("ROC AUC")
-    calibration.plot(days, quality["mean_probability"].to_numpy(), color=_INK, label="predicted")
-    calibration.plot(days, quality["positive_rate"].to_numpy(), color=_SOFT, label="seen")
-    calibration.set_ylabel("positive rate")
-    calibration.legend(fontsize=8)
-    figure.autofmt_xdate()
+    _style(ranking, "ROC AUC of each day; the line is chance")
+    ranking.plot(days, quality["roc_auc_score"].to_numpy(), color=ACCENT, linewidth=1, marker="o", markersize=2.5)
+    ranking.axhline(0.5, color=SOFT, linewidth=1, linestyle="--")
+    _style(rate, "Rate of positives")
+    rate.plot(days, quality["mean_probability"].to_numpy(), color=ACCENT, linewidth=1, label="predicted")
+    rate.plot(days, quality["positive_rate"].to_numpy(), color=SOFT, linewidth=1, label="seen")
+    rate.set_ylim(bottom=0)
+    rate.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
+    figure.autofmt_xdate(rotation=0, ha="center")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _style(axes: "Axes", title: str) -> None:
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from ml_platform.components.partitions import as_days, partitions_of_run
+from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ContractViolatedError
 from ml_platform.serving.component import Deployment
@@ -13,12 +16,13 @@ from ml_platform.serving.contract import predictions_contract
 from ml_platform.serving.promotion import Promotion, champions_by_day
 from ml_platform.serving.scoring import score_by_day
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN, table_spec
+from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.models import TabularModel, loads
 from ml_platform.tracking.registry import RegisteredModel
 
 PREDICTIONS_ARE_PROBABILITIES = "predictions_are_probabilities"
-Events = Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]
+Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
 def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinition:
@@ -27,6 +31,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
     features_contract = use_case.resolve(table.contract)
     contract = predictions_contract(features_contract, table.row)
     keys, name = list(contract.primary_key()), f"{use_case.name}/{table.name}"
+    recipe, features_key = Recipe.of(score_by_day, predictions_contract), use_case.key(table.features)
     spec = table_spec(
         use_case,
         table.name,
@@ -41,7 +46,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
         ins={
-            "features": dg.AssetIn(use_case.key(table.features)),
+            "features": dg.AssetIn(features_key),
             "promotions": dg.AssetIn(use_case.key(deployment.champion.name), partition_mapping=mapping),
         },
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
@@ -53,29 +58,38 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         ],
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
+        required_resource_keys={"tables", "artifacts"},
     )
-    def predict(
-        context: dg.AssetExecutionContext,
-        features: pl.LazyFrame,
-        promotions: object,
-        artifacts: dg.ResourceParam[ObjectStore],
-    ) -> Events:
-        days = [dt.date.fromisoformat(key) for key in context.partition_keys]
+    def predict(context: dg.AssetExecutionContext, features: pl.LazyFrame, promotions: object) -> Events:
+        days = as_days(partitions_of_run(context))
         champions = champions_by_day(_records(promotions), days)
-        rows = features.collect()
-        scored = score_by_day(
-            rows,
-            champions,
-            lambda champion: load_model(champion, artifacts),
-            day_column=table.partition_column,
-            keys=keys,
-        )
+        todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, features_key, champions)))
+        rows = rows_of(features, table.partition_column, todo.compute)
+        scored: pl.DataFrame = contract.create_empty()
+        if todo.compute:
+            scored = score_by_day(
+                rows,
+                {day: champions[day] for day in as_days(todo.compute)},
+                lambda champion: load_model(champion, context.resources.artifacts),
+                day_column=table.partition_column,
+                keys=keys,
+            )
         checks = list(prediction_checks(spec.key, table.row, rows.select(keys), scored))
         yield from checks
         require_passed(checks, name)
-        yield dg.Output(scored, metadata=_metadata(champions))
+        yield dg.Output(todo.publishable(spec.key, scored), metadata=_metadata(champions))
 
     return predict
+
+
+def _contents(
+    context: dg.AssetExecutionContext, features: dg.AssetKey, champions: Mapping[dt.date, RegisteredModel]
+) -> dict[str, Any]:
+    """For each day of the run, the content of its features and the champion that scores them."""
+    return {
+        key: [content, champions[dt.date.fromisoformat(key)].sha256, champions[dt.date.fromisoformat(key)].version]
+        for key, content in contents(context, features).items()
+    }
 
 
 def every_row_check(row: str) -> str:

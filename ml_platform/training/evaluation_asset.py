@@ -40,7 +40,7 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
         partitions_def=use_case.by_as_of_month,
         group_name=f"{use_case.name}_training",
         owners=use_case.owners,
-        kinds={"sklearn", "mlflow"},
+        kinds={"scikitlearn", "mlflow"},
         check_specs=_check_specs(key, CHECKS_OF_THE_MODEL),
         required_resource_keys=RESOURCES,
         metadata=_record_type(ModelEvaluation),

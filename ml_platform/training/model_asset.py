@@ -40,7 +40,7 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
         partitions_def=use_case.by_as_of_month,
         group_name=f"{use_case.name}_training",
         owners=use_case.owners,
-        kinds={"sklearn", "optuna"},
+        kinds={"scikitlearn", "optuna"},
         metadata={"ml_platform/record_type": f"{TrainedModel.__module__}:{TrainedModel.__name__}"},
     )
     def train(features: Any, labels: Any) -> Any:

@@ -4,17 +4,19 @@ Belongs here: tables, numbers and pictures made of records. Does not: computing 
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 
-from ml_platform.training.evaluation import BaselineScore, Evaluation
+from ml_platform.training.evaluation import COMPARED_METRICS, Evaluation
 from ml_platform.training.gate import GateDecision, Reason
 from ml_platform.training.metrics import MetricName
 from ml_platform.training.plots import search_plot
 from ml_platform.training.records import ModelEvaluation, ModelVersion, TrainedModel
+from ml_platform.training.search import TrialOutcome
 from ml_platform.training.slices import SliceScore
+from ml_platform.training.trainers import ParameterValue
 
 Metadata = dict[str, dg.MetadataValue[Any]]
 
@@ -23,15 +25,15 @@ def model_metadata(model: TrainedModel) -> Metadata:
     """What a model was made of: windows, the winner, every trial, and where its bytes are."""
     scored = [(-t.iterations, t.validation_log_loss) for t in model.trials if t.validation_log_loss is not None]
     return {
+        "validation_log_loss": _number(min(scored)[1]),
         "fit_rows": dg.MetadataValue.int(model.rows["fit"]),
         "holdout_rows": dg.MetadataValue.int(model.rows["holdout"]),
-        "fit_ends_at": dg.MetadataValue.text(model.windows.holdout_start_at.isoformat()),
+        "fit_ends_at": dg.MetadataValue.timestamp(model.windows.holdout_start_at),
         "features": dg.MetadataValue.int(len(model.features)),
-        "validation_log_loss": dg.MetadataValue.float(min(scored)[1]),
-        "parameters": dg.MetadataValue.json(model.parameters),
-        "trials": _table([trial.model_dump(mode="json", exclude={"parameters"}) for trial in model.trials]),
+        "parameters": dg.MetadataValue.json({name: _short(value) for name, value in model.parameters.items()}),
+        "trials": _table(_trial(each) for each in sorted(model.trials, key=lambda t: (t.number, t.iterations))),
         "search": picture("search", search_plot(model.trials)),
-        "table_versions": dg.MetadataValue.json(
+        "read_versions": dg.MetadataValue.json(
             {each.table: each.version for each in (model.inputs.features, model.inputs.labels)}
         ),
         "fingerprint": dg.MetadataValue.text(model.fingerprint),
@@ -41,12 +43,13 @@ def model_metadata(model: TrainedModel) -> Metadata:
 
 
 def evaluation_metadata(report: ModelEvaluation, pictures: Mapping[str, bytes]) -> Metadata:
-    """The test month first if it is there, then the holdout, then pictures."""
+    """Scores of the test month if it is there, then of the holdout, then pictures, then the long tables of slices."""
     shown = [each for each in (report.test, report.holdout) if each is not None]
     metadata: Metadata = {}
     for each in shown:
         metadata |= _scores(each)
-    return metadata | {name: picture(name, png) for name, png in pictures.items()}
+    metadata |= {name: picture(name, png) for name, png in pictures.items()}
+    return metadata | {f"{each.window}_slices": _table(map(_slice, each.slices)) for each in shown}
 
 
 def version_metadata(version: ModelVersion) -> Metadata:
@@ -80,22 +83,50 @@ def picture(name: str, png: bytes) -> dg.MetadataValue[Any]:
 
 def _scores(report: Evaluation) -> Metadata:
     window = report.window
-    values = {f"{window}_{name}": dg.MetadataValue.float(found.value) for name, found in report.metrics.items()}
     return {
-        f"{window}_rows": dg.MetadataValue.int(report.rows),
         f"{window}_days": dg.MetadataValue.text(f"{report.days}, {report.first_day} to {report.last_day}"),
-        f"{window}_scores": dg.MetadataValue.md(
-            "\n".join(f"- {name} {found}" for name, found in report.metrics.items())
-        ),
-        **values,
-        f"{window}_baselines": _table([_baseline(each) for each in report.baselines]),
-        f"{window}_slices": _table([_slice(each) for each in report.slices]),
+        f"{window}_rows": dg.MetadataValue.int(report.rows),
+        f"{window}_scores": _table(_score(name, report) for name in report.metrics),
+        f"{window}_advantage": _table(_advantage(name, report) for name in COMPARED_METRICS),
+        **{f"{window}_{name}": _number(found.value) for name, found in report.metrics.items()},
     }
 
 
-def _baseline(baseline: BaselineScore) -> dict[str, str]:
-    advantages = {f"{name} advantage": str(found) for name, found in baseline.advantage.items()}
-    return {"baseline": baseline.name, **_rounded(baseline.metrics), **advantages}
+def _score(name: MetricName, report: Evaluation) -> dict[str, str]:
+    found = report.metrics[name]
+    baselines = {each.name: f"{each.metrics[name]:.3f}" for each in report.baselines}
+    return {
+        "score": name,
+        "model": f"{found.value:.3f}",
+        "95 % interval": f"{found.low:.3f} to {found.high:.3f}",
+        **baselines,
+    }
+
+
+def _advantage(name: MetricName, report: Evaluation) -> dict[str, str]:
+    """By how much the model is better than each baseline, whichever direction of the score is better."""
+    return {"score": name, **{f"better than {each.name} by": str(each.advantage[name]) for each in report.baselines}}
+
+
+def _trial(trial: TrialOutcome) -> dict[str, Any]:
+    loss = trial.validation_log_loss
+    return {
+        "trial": trial.number,
+        "iterations": trial.iterations,
+        "validation_log_loss": "" if loss is None else f"{loss:.4f}",
+        "seconds": f"{trial.seconds:.1f}",
+        "outcome": trial.failure or trial.outcome,
+        **{name: str(_short(value)) for name, value in trial.parameters.items()},
+    }
+
+
+def _number(value: float) -> dg.MetadataValue[Any]:
+    """Four digits are what a reader compares; all of them are in the record and in MLflow."""
+    return dg.MetadataValue.float(round(value, 4))
+
+
+def _short(value: ParameterValue) -> ParameterValue:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _slice(piece: SliceScore) -> dict[str, Any]:
@@ -111,9 +142,9 @@ def _reasons(decision: GateDecision) -> str:
     return "\n".join(f"- {'✔' if each.passed else '✘'} **{each.check}** {each.detail}" for each in decision.reasons)
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
-    records = [dg.TableRecord({name: "" if value is None else value for name, value in row.items()}) for row in rows]
-    columns = [dg.TableColumn(name) for name in (rows[0] if rows else {})]
+def _table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
+    records = [dg.TableRecord(dict(row)) for row in rows]
+    columns = [dg.TableColumn(name) for name in (records[0].data if records else {})]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 

@@ -1,4 +1,4 @@
-"""A small landing zone of flights and weather, written as the upstream writes it, with numbers that can be checked by hand."""
+"""A small landing zone of flights and weather, as the upstream writes it, with numbers that can be checked by hand."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from ml_platform.storage.objects import ObjectStore
 
 NEW_YORK = ZoneInfo("America/New_York")
 FLIGHT_COLUMNS = (
-    "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,"
-    "air_time,distance,hour,minute,time_hour"
+    "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,"
+    "dest,air_time,distance,hour,minute,time_hour"
 )
 WEATHER_COLUMNS = (
     "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"
@@ -18,12 +18,12 @@ HOURS = range(6, 22)
 
 
 def flight_line(day: dt.date, number: int, *, delay: int = 5, hour: int = 6, origin: str = "EWR") -> str:
-    """A flight of AA to ORD at `hour`:00, two and a half hours long by the clock in Chicago an hour and a half, `delay` late."""
+    """A flight of AA to Chicago at `hour`:00, one and a half hours long by the local clocks, `delay` minutes late."""
     at = dt.datetime.combine(day, dt.time(hour), NEW_YORK).astimezone(dt.UTC)
     departure, arrival = hour * 100 + delay % 60, (hour + 1) * 100 + 30
     return (
-        f"{day.year},{day.month},{day.day},{departure},{hour * 100},{delay},{arrival},{arrival},{delay},AA,{number},N{number},"
-        f"{origin},ORD,120,719,{hour},0,{at:%Y-%m-%dT%H:%M:%SZ}"
+        f"{day.year},{day.month},{day.day},{departure},{hour * 100},{delay},{arrival},{arrival},{delay},AA,{number},"
+        f"N{number},{origin},ORD,120,719,{hour},0,{at:%Y-%m-%dT%H:%M:%SZ}"
     )
 
 
@@ -53,7 +53,8 @@ def land_days(landing: ObjectStore, days: Sequence[dt.date]) -> None:
     landing.write("flights/airlines.csv", b"carrier,name\nAA,American Airlines Inc.\n")
     landing.write(
         "flights/planes.csv",
-        b"tailnum,year,type,manufacturer,model,engines,seats,speed,engine\nN100,2004,Fixed wing,BOEING,737-800,2,149,NA,Turbo-fan\n",
+        b"tailnum,year,type,manufacturer,model,engines,seats,speed,engine\n"
+        b"N100,2004,Fixed wing,BOEING,737-800,2,149,NA,Turbo-fan\n",
     )
     for day in days:
         landing.write(f"flights/flights/{day}.csv", flights_object(day))

@@ -1,7 +1,7 @@
 """The flights data pipeline, run through Dagster on a small landing zone with real Delta tables."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ def use_case() -> UseCase:
 
 
 @pytest.fixture
-def platform(tmp_path: Path):
+def platform(tmp_path: Path) -> Iterator[Platform]:
     settings = Settings(home=tmp_path)
     location = StorageLocation.of(settings)
     resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)

@@ -1,4 +1,5 @@
 import datetime as dt
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -9,10 +10,12 @@ from pydantic import BaseModel
 
 from ml_platform.lineage import fingerprints
 from ml_platform.lineage.fingerprints import (
+    _module_fingerprint,
     code_fingerprint,
     environment_fingerprint,
     environment_versions,
     fingerprint,
+    project_modules,
 )
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.dates() | st.binary()
@@ -102,3 +105,26 @@ def test_modules_and_classes_have_a_fingerprint_too() -> None:
 def test_the_environment_is_the_versions_that_results_depend_on() -> None:
     assert {"polars", "scikit-learn", "numpy"} <= environment_versions().keys()
     assert environment_fingerprint() == environment_fingerprint()
+
+
+def write_modules(folder: Path, name: str, **sources: str) -> None:
+    (folder / name).mkdir()
+    for module, source in {"__init__": "", **sources}.items():
+        (folder / name / f"{module}.py").write_text(source)
+
+
+@pytest.mark.parametrize(
+    ("helper", "changes"),
+    [("def f(): return 2\n", True), ("# why\ndef f():\n    '''What.'''\n    return 1\n", False)],
+    ids=["another value", "a comment and a docstring"],
+)
+def test_a_project_fingerprint_follows_imports_and_ignores_prose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str, changes: bool
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    main = "def g():\n    from {name}.helper import f\n    return f()\n"
+    write_modules(tmp_path, "before", main=main.format(name="before"), helper="def f(): return 1\n")
+    write_modules(tmp_path, "later", main=main.format(name="later"), helper=helper)
+    found = {name: project_modules([f"{name}.main"]) for name in ("before", "later")}
+    prints = [[_module_fingerprint(module) for module in modules if "helper" in module] for modules in found.values()]
+    assert (prints[0] != prints[1]) is changes

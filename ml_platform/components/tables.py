@@ -1,0 +1,66 @@
+"""What every table asset carries: key, storage hints, owners and the columns as the UI shows them.
+
+Belongs here: specs. Does not: what is computed.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import dataframely as dy
+import polars as pl
+
+from ml_platform.components.use_case import UseCase
+from ml_platform.storage.io_managers import PARTITION_COLUMN, SORT_BY
+
+BACKFILL_IN_ONE_RUN = dg.BackfillPolicy.single_run()
+
+
+def table_spec(
+    use_case: UseCase,
+    name: str,
+    *,
+    description: str,
+    contract: type[dy.Schema],
+    partition_column: str | None,
+    group: str,
+    kinds: Sequence[str] = ("polars", "deltalake"),
+) -> dg.AssetSpec:
+    """Spec of one Delta table: by day of the use case's calendar if it has a partition column, whole if not."""
+    return dg.AssetSpec(
+        use_case.key(name),
+        description=description,
+        group_name=f"{use_case.name}_{group}",
+        kinds=set(kinds),
+        owners=use_case.owners,
+        partitions_def=use_case.by_day if partition_column else None,
+        metadata={
+            "dagster/column_schema": column_schema(contract),
+            "dagster/table_name": f"{use_case.name}/{name}",
+            SORT_BY: list(contract.primary_key()),
+            **({PARTITION_COLUMN: partition_column} if partition_column else {}),
+        },
+    )
+
+
+def column_schema(contract: type[dy.Schema]) -> dg.TableSchema:
+    """Columns of a contract: type, whether null is allowed, and what its metadata says in words."""
+    key = set(contract.primary_key())
+    columns = [
+        dg.TableColumn(
+            name=name,
+            type=type_name(column.dtype),
+            description=column.description,
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable, other=["primary key"] if name in key else []
+            ),
+        )
+        for name, column in contract.columns().items()
+    ]
+    return dg.TableSchema(columns=columns)
+
+
+def type_name(dtype: pl.DataType) -> str:
+    """A type as people say it: `Datetime, UTC` where polars writes `Datetime(time_unit='us', time_zone='UTC')`."""
+    if isinstance(dtype, pl.Datetime):
+        return f"Datetime, {dtype.time_zone}" if dtype.time_zone else "Datetime"
+    return str(dtype)
