@@ -29,7 +29,7 @@ dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 	@exec $(BIN)/dagster dev -w workspace.yaml
 
 test: $(READY) ## All tests
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto --dist loadfile
 
 check: $(READY) ## Lint, format, types, architecture and definitions
 	@echo "ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .

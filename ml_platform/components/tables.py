@@ -23,6 +23,7 @@ def table_spec(
     contract: type[dy.Schema],
     partition_column: str | None,
     group: str,
+    code_version: str | None = None,
     kinds: Sequence[str] = ("polars", "deltalake"),
 ) -> dg.AssetSpec:
     """Spec of one Delta table: by day of the use case's calendar if it has a partition column, whole if not."""
@@ -32,6 +33,7 @@ def table_spec(
         group_name=f"{use_case.name}_{group}",
         kinds=set(kinds),
         owners=use_case.owners,
+        code_version=code_version,
         partitions_def=use_case.by_day if partition_column else None,
         metadata={
             "dagster/column_schema": column_schema(contract),

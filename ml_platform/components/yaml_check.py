@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from ml_platform.errors import DefinitionError
 
+FILL_IN = "<fill in>"
+
 
 def require_valid(path: Path, name: str) -> None:
     """Pass if the file is YAML, and each of its documents fills in the fields of a component as they are declared.
@@ -47,7 +49,8 @@ def _problems(document: ValueAndSourcePositionTree, name: str) -> Iterator[str]:
         example = "ml_platform.data.component.DataPipeline"
         yield f"{name}:{positions.position.start.line}: `type` is missing; it names the component, such as {example}"
         return
-    model = _model(kind)
+    yield from _not_filled_in(positions, value, [], name)
+    model = component_model(kind)
     if model is None:
         near = _near(kind, _known_components())
         yield f"{name}:{_line(positions, ['type'])}, type: there is no component '{kind}'{near}"
@@ -59,6 +62,14 @@ def _problems(document: ValueAndSourcePositionTree, name: str) -> Iterator[str]:
             if "{{" in str(detail["input"]):
                 continue  # a template, which Dagster fills in before it looks at the type
             yield _told(name, positions, model, detail)
+
+
+def _not_filled_in(positions: SourcePositionTree, value: Any, path: list[str | int], name: str) -> Iterator[str]:
+    if value == FILL_IN:
+        yield f"{name}:{_line(positions, path)}, {_dotted(path[1:])}: still to be filled in"
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from _not_filled_in(positions, part, [*path, key], name)
 
 
 def _told(name: str, positions: SourcePositionTree, model: type[BaseModel], detail: Any) -> str:
@@ -74,7 +85,8 @@ def _told(name: str, positions: SourcePositionTree, model: type[BaseModel], deta
     return f"{where}: {detail['msg'][:1].lower()}{detail['msg'][1:]}; got {detail['input']!r}"
 
 
-def _model(kind: str) -> type[BaseModel] | None:
+def component_model(kind: str) -> type[BaseModel] | None:
+    """The fields of the component that `type:` names; none if there is no such component."""
     module, _, attribute = kind.rpartition(".")
     try:
         component = getattr(importlib.import_module(module), attribute, None)
@@ -94,15 +106,16 @@ def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[Bas
     for part in location:
         field = model.model_fields.get(str(part)) if isinstance(part, str) else None
         if field is not None:
-            model = next(_models_in(field.annotation), model)
+            model = next(models_in(field.annotation), model)
     return model
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field's type consists of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)
 
 
 def _line(positions: SourcePositionTree, path: Sequence[str | int]) -> int:

@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
+from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Conservation, Quarantine, audit, violation
 from ml_platform.data.checks import (
@@ -17,7 +18,6 @@ from ml_platform.data.checks import (
 )
 from ml_platform.data.component import CleanedTable, DerivedTable
 from ml_platform.data.landed import LANDING_DAY
-from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]

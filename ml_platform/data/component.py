@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 
 
@@ -92,6 +93,7 @@ class FeatureTable(dg.Model, dg.Resolvable):
     )
 
 
+@dg.scaffold_with(UseCaseScaffolder)
 class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
     """Turns landing objects into raw, clean, derived and feature tables of one use case."""
 

@@ -10,11 +10,11 @@ import polars as pl
 
 from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Plan, Recipe, plan
+from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Quarantine, audit
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
 from ml_platform.data.component import CleanedTable, FeatureTable
-from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.errors import PartitionNotPublishedError
 from ml_platform.point_in_time.audit import KnowledgeAudit, LookBack, audit_knowledge
 from ml_platform.point_in_time.features import KnownTable, build_features

@@ -8,10 +8,10 @@ import dagster as dg
 
 from ml_platform.components.partitions import partitions_of_run
 from ml_platform.components.reuse import Recipe, plan
+from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import LandedTable
 from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
-from ml_platform.data.table_assets import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 

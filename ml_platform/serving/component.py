@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 
 
@@ -47,6 +48,7 @@ class QualityTable(dg.Model, dg.Resolvable):
     fewest_labels: int = Field(100, ge=1, description="Labels that a day needs before its ROC AUC is judged.")
 
 
+@dg.scaffold_with(UseCaseScaffolder)
 class Deployment(dg.Component, dg.Model, dg.Resolvable):
     """Promotes what the gate approved, predicts day by day with the champion, and measures it when labels arrive."""
 

@@ -32,8 +32,8 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
             dg.define_asset_job(
                 f"promote_{use_case.name}_{deployment.champion.name}",
                 dg.AssetSelection.assets(champion),
-                description=f"Promotes the version of {deployment.champion.registered_model} that the gate approved for an "
-                "as-of month.",
+                description=f"Promotes the version of {deployment.champion.registered_model} for an as-of month, "
+                "if the gate approved it.",
             ),
             dg.define_asset_job(
                 f"predict_{use_case.name}_{deployment.predictions.name}",

@@ -9,6 +9,7 @@ import dagster as dg
 from annotated_types import MinLen
 from pydantic import Field
 
+from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 from ml_platform.training.config import ModelConfig
 
@@ -22,6 +23,7 @@ def _as_validated(context: dg.ResolutionContext, models: list[ModelConfig]) -> l
 Models = Annotated[Any, dg.Resolver(_as_validated, model_field_type=Annotated[list[ModelConfig], MinLen(1)])]
 
 
+@dg.scaffold_with(UseCaseScaffolder)
 class TrainingPipeline(dg.Component, dg.Model, dg.Resolvable):
     """Turns feature and label tables into trained, evaluated and registered models of one use case."""
 
