@@ -26,7 +26,8 @@ summary: $(READY) ## What the last demo left
 	@$(BIN)/ml-platform summary
 
 dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
-	@exec $(BIN)/dagster dev -w workspace.yaml
+	@echo "History is kept in $(HOME_DIR)/dagster, whatever Dagster says below of a temporary directory."
+	@exec $(BIN)/dagster dev
 
 test: $(READY) ## All tests
 	@$(BIN)/pytest -q -n auto --dist loadfile

@@ -13,8 +13,7 @@ import dagster as dg
 
 from benchmarks.corrections import LAST_DAY, correct, days_of
 from benchmarks.development import LOCATIONS, Server, dagster_dev
-from benchmarks.new_day import at_home
-from benchmarks.pipeline import versions
+from benchmarks.homes import at_home, versions
 from benchmarks.readings import Reading
 from ml_platform.execution.instance import open_instance
 
@@ -59,8 +58,11 @@ def measure_daemon(work: Path) -> list[Reading]:
         correct(home / "landing" / "flights", day, FLIGHT_NUMBER)
     with dagster_dev(home, work / "dev.log") as server:
         readings = [
-            Reading(what="dagster dev: start to first answer", value=server.answered_after),
-            *(Reading(what=f"dagster dev: start to {n} loaded", value=server.loaded_after[n]) for n in LOCATIONS),
+            Reading(what="dagster dev: start to an answer with all locations loaded", value=server.answered_after),
+            *(
+                Reading(what=f"dagster dev: start to {n} loaded in its code server", value=server.loaded_after[n])
+                for n in LOCATIONS
+            ),
         ]
         readings += _backfill(server, home)
         _trivial_run(server)

@@ -28,7 +28,7 @@ LOCATIONS_QUERY = """{
 
 
 class Server(NamedTuple):
-    """Where it answers, and seconds from its start to its first answer and to each location."""
+    """Where it answers, and seconds from its start: to an answer with all locations, and to each one's code server."""
 
     url: str
     answered_after: float
@@ -55,7 +55,20 @@ class Server(NamedTuple):
 def dagster_dev(home: Path, log: Path) -> Iterator[Server]:
     """The server on the history of `home`, once its locations are loaded; every process of it ends with the block."""
     port = _free_port()
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        "workspace.yaml",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "--code-server-log-level",
+        "info",
+    ]
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -74,21 +87,26 @@ def _loaded(server: Server, process: "subprocess.Popen[bytes]", started: float, 
     Raises:
         RuntimeError: it ended, did not answer in time, or a location failed; with the end of its log.
     """
-    answered, loaded = 0.0, dict[str, float]()
+    loaded = dict[str, float]()
     while process.poll() is None and time.monotonic() - started < START_TIMEOUT_SECONDS:
         entries = _entries(server)
         now = time.monotonic() - started
-        answered = answered or (now if entries is not None else 0.0)
-        for entry in entries or []:
-            if entry["loadStatus"] == "LOADED":
-                loaded.setdefault(entry["name"], now)
-        if loaded.keys() >= set(LOCATIONS):
+        for location in _code_servers(log.read_text()):
+            loaded.setdefault(location, now)
+        if entries and all(entry["loadStatus"] == "LOADED" for entry in entries):
+            loaded = dict.fromkeys(LOCATIONS, now) | loaded
             failed = [e["name"] for e in entries or [] if e["locationOrLoadError"]["__typename"] == "PythonError"]
             if failed:
                 raise RuntimeError(f"dagster dev cannot load {', '.join(failed)}: {log.read_text()[-3000:]}")
-            return server._replace(answered_after=answered, loaded_after=loaded)
+            return server._replace(answered_after=now, loaded_after=loaded)
         time.sleep(POLL_EVERY_SECONDS)
     raise RuntimeError(f"dagster dev did not come up in {START_TIMEOUT_SECONDS:g} s: {log.read_text()[-3000:]}")
+
+
+def _code_servers(log: str) -> list[str]:
+    """The locations whose code server says that it has loaded and serves."""
+    started = [line for line in log.splitlines() if "Started Dagster code server" in line]
+    return [name for name in LOCATIONS if any(f"ml_platform.{name}.definitions" in line for line in started)]
 
 
 def _entries(server: Server) -> list[dict[str, Any]] | None:

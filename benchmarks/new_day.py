@@ -1,16 +1,13 @@
 """One more day through the platform, as a scheduled run would do it: landed, ingested, cleaned, predicted, measured."""
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 
 from benchmarks.corrections import LAST_DAY, correct
-from benchmarks.pipeline import versions
+from benchmarks.homes import QUIET, at_home, versions
 from benchmarks.readings import Reading
 from ml_platform.demo.meter import Cost, Stopwatch
 from ml_platform.execution.instance import open_instance
@@ -18,7 +15,6 @@ from ml_platform.execution.launch import RunRequest, platform_location, run_job
 
 FLIGHT_NUMBER = 9001
 TABLES_OF_A_DAY = ("raw", "clean", "delay_labels", "delay_features", "delay_predictions", "delay_quality")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Done(NamedTuple):
@@ -26,18 +22,6 @@ class Done(NamedTuple):
 
     last_materialization: Cost
     end: Cost
-
-
-@contextmanager
-def at_home(home: Path) -> Iterator[None]:
-    """Let this process be the platform in `home`."""
-    before = dict(os.environ)
-    os.environ["ML_PLATFORM_HOME"] = str(home)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def measure_new_day(work: Path) -> list[Reading]:

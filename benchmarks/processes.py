@@ -18,7 +18,7 @@ from benchmarks.readings import Cost
 from ml_platform.settings import PROJECT_ROOT
 
 PR_SET_CHILD_SUBREAPER = 36
-LOOK_EVERY_SECONDS = 0.5
+LOOK_EVERY_SECONDS = 1.0
 SECONDS_TO_END = 20.0
 
 
@@ -53,6 +53,7 @@ def run_measured(command: Sequence[str], env: Mapping[str, str], log: Path, time
             time.sleep(LOOK_EVERY_SECONDS)
     except BaseException:
         end(family(process.pid))
+        process.wait(SECONDS_TO_END)
         raise
     seconds = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(ended[1])

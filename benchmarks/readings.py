@@ -51,9 +51,9 @@ class Cost(NamedTuple):
         ]
 
 
-def show(sections: Sequence[Section], console: Console) -> None:
+def show(sections: Sequence[Section], console: Console, title: str) -> None:
     """One table: each reading beside its aim."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("measured")
     table.add_column("", justify="right")
     table.add_column("unit")

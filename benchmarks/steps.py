@@ -2,18 +2,19 @@
 
 A run of a few steps, one after the other, in the training location's shape: each step needs the location's libraries.
 Three ways: spawned; forked from a server that has imported the definitions; forked from one that has imported
-everything. The first step of a run waits for its server and is shown apart. Run with `python benchmarks/steps.py`.
+everything. The first step of a run waits for its server and is shown apart.
 """
 
 import importlib
 import multiprocessing.forkserver
-import os
 import statistics
-import tempfile
+from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 
+from benchmarks.homes import QUIET, at_home
+from benchmarks.readings import Reading
 from ml_platform.execution.executors import isolated_executor
 from ml_platform.execution.instance import open_instance
 from ml_platform.execution.launch import CodeLocation, RunRequest, run_job
@@ -29,6 +30,7 @@ LIBRARIES = (
     "mlflow",
     "matplotlib.pyplot",
 )
+SECONDS_TO_START = 0.5
 HERE = CodeLocation("benchmark", "benchmarks.steps")
 
 
@@ -81,7 +83,7 @@ defs = dg.Definitions(
 
 def costs(instance: dg.DagsterInstance, job_name: str) -> list[StepCost]:
     """What each step of one run cost, in the order of the steps."""
-    run = run_job(instance, RunRequest(HERE, job_name))
+    run = run_job(instance, RunRequest(HERE, job_name, config=QUIET))
     times: dict[str, dict[str, float]] = {}
     for entry in instance.all_logs(run.run_id):
         if entry.step_key and entry.is_dagster_event:
@@ -92,20 +94,23 @@ def costs(instance: dg.DagsterInstance, job_name: str) -> list[StepCost]:
     ]
 
 
-def main() -> None:
-    """Print one line for each way of making processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["ML_PLATFORM_HOME"] = folder
-        instance = open_instance()
-        for job in ("spawned", "forked_with_definitions", "forked_with_everything"):
+def measure_steps(work: Path, *, stock: bool) -> list[Reading]:
+    """What a step costs when forked from a process that has everything, and with `stock` the two other ways."""
+    jobs = ("spawned", "forked_with_definitions", "forked_with_everything")
+    readings = list[Reading]()
+    with at_home(work / "steps"), open_instance() as instance:
+        for job in jobs if stock else jobs[-1:]:
             multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
             first, *rest = costs(instance, job)
-            to_start, to_success = (statistics.median(column) for column in zip(*rest, strict=True))
-            print(
-                f"{job}: {to_start:.2f} s to start, {to_success:.2f} s to success (median of {len(rest)};"
-                f" first of the run {first.to_start:.1f} s)"
-            )
+            readings += _readings(job.replace("_", " "), first, rest, is_ours=job == jobs[-1])
+        multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    return readings
 
 
-if __name__ == "__main__":
-    main()
+def _readings(how: str, first: StepCost, rest: list[StepCost], *, is_ours: bool) -> list[Reading]:
+    to_start, to_success = (statistics.median(column) for column in zip(*rest, strict=True))
+    return [
+        Reading(what=f"{how}: launch to start", value=to_start, at_most=SECONDS_TO_START if is_ours else None),
+        Reading(what=f"{how}: launch to success", value=to_success),
+        Reading(what=f"{how}: the first of a run, launch to start", value=first.to_start),
+    ]

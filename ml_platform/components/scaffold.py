@@ -5,6 +5,7 @@ Belongs here: turning a component's fields into YAML to fill in. Does not: check
 
 import datetime as dt
 import json
+import textwrap
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -64,7 +65,8 @@ class UseCaseScaffolder(dg.Scaffolder[NoParams]):
 def _fields(model: type[BaseModel], indent: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if field.description:
-            yield f"{indent}# {' '.join(field.description.split())}"
+            comment = " ".join(field.description.split())
+            yield from textwrap.wrap(comment, 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
         yield from _field(name, field, indent)
 
 

@@ -2,13 +2,14 @@
 
 import datetime as dt
 import importlib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import dagster as dg
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ml_platform.errors import DefinitionError
 
@@ -30,6 +31,15 @@ class UseCase(BaseModel):
     first_day: dt.date = Field(description="First day that the landing zone has.")
     last_day: dt.date | None = Field(None, description="Last day of a closed data set; open-ended when absent.")
     first_as_of_month: dt.date = Field(description="First day of the first month for which a model is trained.")
+
+    @field_validator("timezone")
+    @classmethod
+    def require_time_zone(cls, value: str) -> str:
+        """Refuse a name that is no IANA time zone."""
+        if value not in available_timezones():
+            near = get_close_matches(value, available_timezones(), n=1)
+            raise ValueError(f"there is no time zone '{value}'" + (f" (did you mean {near[0]}?)" if near else ""))
+        return value
 
     @property
     def by_day(self) -> dg.DailyPartitionsDefinition:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from dagster_shared.yaml_utils import parse_yamls_with_source_position
 from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueAndSourcePositionTree
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from ml_platform.errors import DefinitionError
 
@@ -59,8 +60,8 @@ def _problems(document: ValueAndSourcePositionTree, name: str) -> Iterator[str]:
         model.model_validate(value.get("attributes") or {})
     except ValidationError as error:
         for detail in error.errors():
-            if "{{" in str(detail["input"]):
-                continue  # a template, which Dagster fills in before it looks at the type
+            if "{{" in str(detail["input"]) or detail["input"] == FILL_IN:
+                continue  # a template, which Dagster fills in before it looks at the type; or told already
             yield _told(name, positions, model, detail)
 
 
@@ -92,7 +93,16 @@ def component_model(kind: str) -> type[BaseModel] | None:
         component = getattr(importlib.import_module(module), attribute, None)
     except (ModuleNotFoundError, ValueError):
         return None
-    return component if isinstance(component, type) and issubclass(component, BaseModel) else None
+    if not (isinstance(component, type) and issubclass(component, BaseModel)):
+        return None
+    fields: dict[str, Any] = {name: (_declared(field), field) for name, field in component.model_fields.items()}
+    return create_model(component.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _declared(field: FieldInfo) -> Any:
+    """The type of a field in the YAML, also where it is hidden from Dagster behind a resolver."""
+    hidden = (getattr(part, "model_field_type", None) for part in field.metadata)
+    return next((found for found in hidden if found is not None), field.annotation)
 
 
 def _known_components() -> Sequence[str]:

@@ -148,7 +148,8 @@ def violation(
     return ContractViolatedError(
         what,
         kept=f"Nothing was published; {standing} stands. The rows are in {quarantine}",
-        remedy=f"Fix the source, or raise reject_above in {where}",
+        remedy="Have the upstream land a corrected object and start a new run (a retry reads the same rows), "
+        f"or raise reject_above in {where}",
     )
 
 

@@ -50,7 +50,8 @@ def empty(name: str, got: str) -> LandingObjectEmptyError:
         expected="a row of data or more",
         got=got,
         kept=KEPT,
-        remedy="Have the upstream land it again; a day that truly has no rows is one without an object",
+        remedy="Have the upstream land it again; if the day truly has no rows, remove the object and "
+        "list the day under days_without_object in defs.yaml",
     )
 
 

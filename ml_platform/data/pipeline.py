@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.features import feature_asset
 from ml_platform.data.landed import landed_asset, landing_spec
+from ml_platform.data.references import require_fitting
 from ml_platform.errors import DefinitionError
 
 
@@ -16,9 +18,10 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     """Assets, checks and jobs of the tables that `pipeline` declares.
 
     Raises:
-        DefinitionError: a table is declared twice, or refers to one that is not declared.
+        DefinitionError: a table is declared twice, or refers to one that is not declared, or names what does not fit.
     """
     _require_declared(pipeline, use_case)
+    require_fitting(pipeline, use_case)
     cleaned = {table.name: table for table in pipeline.cleaned}
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
@@ -29,15 +32,23 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     daily, whole = _split_by_partitioning(assets)
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
-        jobs=[
-            dg.define_asset_job(f"build_{use_case.name}_days", dg.AssetSelection.assets(*daily)),
-            *(
-                [dg.define_asset_job(f"refresh_{use_case.name}_references", dg.AssetSelection.assets(*whole))]
-                if whole
-                else []
-            ),
-        ],
+        jobs=_jobs(use_case, daily, whole),
     )
+
+
+def _jobs(use_case: UseCase, daily: list[dg.AssetKey], whole: list[dg.AssetKey]) -> list[UnresolvedAssetJobDefinition]:
+    """One job for the tables by day, one for those without days, where there are any."""
+    days = dg.define_asset_job(
+        f"build_{use_case.name}_days",
+        dg.AssetSelection.assets(*daily),
+        description="From landing objects to features and labels, for any set of days in one run.",
+    )
+    references = dg.define_asset_job(
+        f"refresh_{use_case.name}_references",
+        dg.AssetSelection.assets(*whole),
+        description="The tables that are one landing object each, read again.",
+    )
+    return [*([days] if daily else []), *([references] if whole else [])]
 
 
 def _split_by_partitioning(assets: list[dg.AssetsDefinition]) -> tuple[list[dg.AssetKey], list[dg.AssetKey]]:

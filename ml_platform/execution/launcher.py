@@ -24,7 +24,7 @@ from dagster._utils.interrupts import capture_interrupts
 
 from ml_platform.execution.preload import library_modules
 
-WORKER_TAG = "ml_platform/worker"
+WORKER_TAG = ".dagster/ml_platform_worker"  # hidden in the UI
 """Process id and start time of a run's worker; the start time tells it from a later process with the same id."""
 
 

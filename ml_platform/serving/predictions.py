@@ -13,6 +13,7 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ContractViolatedError
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract
+from ml_platform.serving.presentation import champion_by_day
 from ml_platform.serving.promotion import Promotion, champions_by_day
 from ml_platform.serving.scoring import score_by_day
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN, table_spec
@@ -77,7 +78,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         checks = list(prediction_checks(spec.key, table.row, rows.select(keys), scored))
         yield from checks
         require_passed(checks, name)
-        yield dg.Output(todo.publishable(spec.key, scored), metadata=_metadata(champions))
+        yield dg.Output(todo.publishable(spec.key, scored, champion_by_day(champions)))
 
     return predict
 
@@ -150,14 +151,6 @@ def require_passed(checks: list[dg.AssetCheckResult], table: str) -> None:
 def _records(promotions: object) -> list[Promotion]:
     found = promotions.values() if isinstance(promotions, Mapping) else [promotions]
     return [each for each in found if isinstance(each, Promotion)]
-
-
-def _metadata(champions: Mapping[dt.date, RegisteredModel]) -> dict[str, str | list[str]]:
-    versions = sorted({(each.version, each.as_of.isoformat(), each.fingerprint) for each in champions.values()})
-    return {
-        "model_versions": ", ".join(f"{version} (as of {as_of})" for version, as_of, _ in versions),
-        "model_fingerprints": [fingerprint for _, _, fingerprint in versions],
-    }
 
 
 def _counts(check: dg.AssetCheckResult) -> str:

@@ -12,11 +12,13 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.serving.component import Deployment, QualityTable
 from ml_platform.serving.contract import quality_contract, require_contract
 from ml_platform.serving.plots import quality_over_days
+from ml_platform.serving.presentation import quality_by_day
 from ml_platform.serving.quality import daily_quality, outside_limits, overall
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN, table_spec
+from ml_platform.storage.io_managers import Publishable
 
 DAILY_QUALITY_IS_WITHIN_ITS_LIMITS = "daily_quality_is_within_its_limits"
-Events = Iterator[dg.Output[pl.DataFrame] | dg.AssetCheckResult]
+Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
 def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinition:
@@ -55,7 +57,7 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
         if len(days) > 1:
             context.add_asset_metadata(_picture(quality, day_column), partition_key=context.partition_keys[-1])
         yield quality_check(spec.key, table, quality, day_column)
-        yield dg.Output(quality, metadata={**overall(quality), "rows_labelled": int(quality["rows_labelled"].sum())})
+        yield dg.Output(Publishable(quality, quality_by_day(quality, day_column)))
 
     return measure
 
@@ -74,7 +76,13 @@ def quality_check(key: dg.AssetKey, table: QualityTable, quality: pl.DataFrame, 
         asset_key=key,
         check_name=DAILY_QUALITY_IS_WITHIN_ITS_LIMITS,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"days": quality.height, "days_outside": outside.height, "roc_auc_score_of_days_outside": told},
+        metadata={
+            "days": quality.height,
+            "days_outside": outside.height,
+            "roc_auc_score_of_days_outside": told,
+            "rows_labelled": int(quality["rows_labelled"].sum()),
+            **{f"mean_{name.removeprefix('mean_')}": round(value, 4) for name, value in overall(quality).items()},
+        },
     )
 
 

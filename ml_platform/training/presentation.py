@@ -98,7 +98,7 @@ def _score(name: MetricName, report: Evaluation) -> dict[str, str]:
     return {
         "score": name,
         "model": f"{found.value:.3f}",
-        "95 % interval": f"{found.low:.3f} to {found.high:.3f}",
+        "95 % interval": f"{found.low:.3f}\u00a0to\u00a0{found.high:.3f}",  # the UI breaks lines at other spaces
         **baselines,
     }
 
@@ -113,9 +113,8 @@ def _trial(trial: TrialOutcome) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "iterations": trial.iterations,
-        "validation_log_loss": "" if loss is None else f"{loss:.4f}",
+        "validation_log_loss": f"failed: {trial.failure}" if loss is None else f"{loss:.4f}",
         "seconds": f"{trial.seconds:.1f}",
-        "outcome": trial.failure or trial.outcome,
         **{name: str(_short(value)) for name, value in trial.parameters.items()},
     }
 
@@ -143,9 +142,11 @@ def _reasons(decision: GateDecision) -> str:
 
 
 def _table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
-    records = [dg.TableRecord(dict(row)) for row in rows]
-    columns = [dg.TableColumn(name) for name in (records[0].data if records else {})]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+    """One column for each name that any row has; a row without it is blank there, since all must have the same."""
+    known = list(rows)
+    names = list(dict.fromkeys(name for row in known for name in row))
+    records = [dg.TableRecord({name: row.get(name, "") for name in names}) for row in known]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in names]))
 
 
 def mlflow_metrics(report: ModelEvaluation) -> dict[str, float]:

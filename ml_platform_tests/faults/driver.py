@@ -44,7 +44,12 @@ class Driver:
         environment = {**os.environ, "ML_PLATFORM_HOME": str(home), "ML_PLATFORM_MAX_PARALLEL_STEPS": "2"}
         command = [sys.executable, "-W", "ignore", "-m", __name__]
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def __enter__(self) -> Self:
@@ -64,7 +69,11 @@ class Driver:
     def run_until_killed(self) -> int:
         """The exit code of the process that worked on the run."""
         self._send("run")
-        return self.process.wait(timeout=60)
+        code = self.process.wait(timeout=120)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+        return code
 
     def _ask(self, what: str) -> Attempt:
         self._send(what)

@@ -15,7 +15,7 @@ from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.tables import TableStore
 from ml_platform.training.records import TrainedModel
 from ml_platform.training.search import propose
-from ml_platform_tests.faults.driver import MONTH, Driver
+from ml_platform_tests.faults.driver import MONTH, Attempt, Driver
 from ml_platform_tests.faults.fuses import Fault, fuse, lay
 from ml_platform_tests.faults.toy_location import CONFIG
 from ml_platform_tests.training.scenario import departures, publish
@@ -31,11 +31,12 @@ class World:
         self.home = home
         publish(TableStore.from_settings(Settings(home=home)), departures(days=60, each_day=30))
         self.driver = Driver(home)
-        self.undisturbed = self.sha256_of(self.driver.run().succeeded)
+        self.undisturbed = self.sha256_of(self.driver.run())
         self.winner = self.model().parameters.get("learning_rate")
 
-    def sha256_of(self, succeeded: bool) -> str:
-        assert succeeded
+    def sha256_of(self, attempt: Attempt) -> str:
+        """Hash of the model that this attempt finished."""
+        assert attempt.succeeded, attempt.error
         return self.model().sha256
 
     def model(self) -> TrainedModel:
@@ -89,7 +90,7 @@ def test_a_killed_fit_is_retried_from_its_last_checkpoint_to_the_same_bytes(worl
     assert killed.saved == ["8 iterations are saved.", "16 iterations are saved."]
     assert retried.steps == ["toy__delay_model.toy_delay_fit"]
     assert retried.saved == ["20 iterations are saved."]
-    assert world.sha256_of(retried.succeeded) == world.undisturbed
+    assert world.sha256_of(retried) == world.undisturbed
 
 
 def test_a_corrupt_checkpoint_costs_one_interval_and_no_bit(world: World) -> None:
@@ -99,7 +100,7 @@ def test_a_corrupt_checkpoint_costs_one_interval_and_no_bit(world: World) -> Non
     os.truncate(newest, newest.stat().st_size // 2)
     again = world.driver.run()
     assert again.saved == ["16 iterations are saved.", "20 iterations are saved."]
-    assert world.sha256_of(again.succeeded) == world.undisturbed
+    assert world.sha256_of(again) == world.undisturbed
 
 
 def test_a_killed_run_takes_its_step_with_it_and_a_new_one_repeats_no_trial(world: World) -> None:
@@ -111,7 +112,7 @@ def test_a_killed_run_takes_its_step_with_it_and_a_new_one_repeats_no_trial(worl
     again = world.driver.run()
     assert again.saved == ["20 iterations are saved."]
     assert world.files("trials/*/*.json") == trials
-    assert world.sha256_of(again.succeeded) == world.undisturbed
+    assert world.sha256_of(again) == world.undisturbed
 
 
 def test_a_killed_trial_and_one_that_raises_fail_alone(world: World) -> None:
@@ -133,4 +134,4 @@ def test_a_killed_step_takes_its_trial_with_it_and_a_retry_runs_only_what_is_mis
         "toy_delay_trial_rung_0[trial_1]",
         "toy_delay_promote_0",
     ]
-    assert world.sha256_of(retried.succeeded) == world.undisturbed
+    assert world.sha256_of(retried) == world.undisturbed

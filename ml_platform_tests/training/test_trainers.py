@@ -73,8 +73,13 @@ def test_threads_change_nothing(trainer: TrainerName) -> None:
 
 
 @every_trainer
-def test_a_saved_model_predicts_what_it_predicted(trainer: TrainerName) -> None:
-    model, frame = fitted(trainer, 12), departures(seed=1)
+@given(iterations=st.integers(1, 12), seed=st.integers(0, 2**32 - 1), carrier=st.text(max_size=3))
+@settings(max_examples=6, deadline=None)
+def test_a_saved_model_predicts_what_it_predicted(
+    trainer: TrainerName, iterations: int, seed: int, carrier: str
+) -> None:
+    unknown = pl.when(pl.col("hour") == 9).then(pl.lit(carrier)).otherwise("carrier").alias("carrier")
+    model, frame = fitted(trainer, iterations), departures(days=20, seed=seed).with_columns(unknown)
     assert np.array_equal(predict_probability(reloaded(model), frame), predict_probability(model, frame))
 
 
