@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import dagster as dg
+from dagster.components.core.component_tree import ComponentTreeException
 from dagster_shared.record import replace
 
 from ml_platform.components.use_case import FILE_NAME
 from ml_platform.components.yaml_check import require_valid
-from ml_platform.errors import DefinitionError
+from ml_platform.errors import DefinitionError, PlatformError
 from ml_platform.settings import PROJECT_ROOT
 
 Location = Literal["data", "training", "serving"]
@@ -39,4 +40,21 @@ def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definit
         require_valid(path, f"use_cases/{folder.name}/{location}/defs.yaml")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # the tree's own use of what Dagster still calls beta
-        return dg.Definitions.merge(*(tree.build_defs(f"{folder.name}/{location}") for folder in folders))
+        return dg.Definitions.merge(*(_built(tree, f"{folder.name}/{location}") for folder in folders))
+
+
+def _built(tree: dg.ComponentTree, path: str) -> dg.Definitions:
+    """The definitions at `path`.
+
+    Raises:
+        DefinitionError: as the component raised it, without the tree's wrapping around it.
+    """
+    try:
+        return tree.build_defs(path)
+    except ComponentTreeException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, PlatformError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from None

@@ -127,11 +127,12 @@ def audit(
 
 
 def violation(
-    audited: Audited, *, table: str, quarantine: str, reject_above: float, standing: str, where: str
+    audited: Audited, *, table: str, landed_as: str, quarantine: str, reject_above: float, standing: str, where: str
 ) -> ContractViolatedError | None:
     """The error that lists the partitions which refused too much; None if none did.
 
-    `standing` says what readers still see ("Version 41"), `where` the file in which the limit is set.
+    `landed_as` is the path of the landing objects with `{day}` in it, `standing` says what readers still see ("version
+    41"), `where` is the file in which the limit is set.
     """
     if not audited.overfull:
         return None
@@ -148,7 +149,8 @@ def violation(
     return ContractViolatedError(
         what,
         kept=f"Nothing was published; {standing} stands. The rows are in {quarantine}",
-        remedy="Have the upstream land a corrected object and start a new run (a retry reads the same rows), "
+        remedy=f"Have the upstream land a corrected {landed_as.format(day=one.partition)} and start a new run (a retry "
+        "reads the same rows), "
         f"or raise reject_above in {where}",
     )
 

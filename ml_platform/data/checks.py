@@ -40,6 +40,7 @@ def contract_check(key: dg.AssetKey, audited: Audited, todo: Plan) -> dg.AssetCh
         asset_key=key,
         check_name=ROWS_MEET_THE_CONTRACT,
         severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{audited.refused.height:,} of {audited.rows_in:,} computed rows were refused.",
         metadata={
             **_work(todo),
             "rows_in": audited.rows_in,
@@ -57,6 +58,8 @@ def conservation_check(key: dg.AssetKey, conserved: Conservation, todo: Plan) ->
         asset_key=key,
         check_name=ROWS_ARE_CONSERVED,
         severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{conserved.rows_in:,} rows in, {conserved.published:,} published, "
+        f"{conserved.quarantined:,} quarantined, {conserved.dropped:,} dropped as declared.",
         metadata={
             **_work(todo),
             "rows_in": conserved.rows_in,
@@ -112,7 +115,8 @@ def require_no_leak(knowledge: KnowledgeAudit, key: dg.AssetKey, tables: DeltaTa
         return
     columns = knowledge.leaking_columns
     raise LeakageError(
-        f"{'/'.join(key.path)}: {len(columns)} features use what was not yet known: {', '.join(columns[:8])}",
+        f"{'/'.join(key.path)}: {'1 feature uses' if len(columns) == 1 else f'{len(columns)} features use'} what was not "
+        f"yet known: {', '.join(columns[:8])}",
         expected="the same values when all that became known later is hidden",
         got=str(knowledge.leaks[0]),
         kept=f"Nothing was published; {standing_version(tables, key)} stands",

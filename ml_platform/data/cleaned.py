@@ -16,14 +16,14 @@ from ml_platform.data.checks import (
     standing_version,
     table_check_specs,
 )
-from ml_platform.data.component import CleanedTable, DerivedTable
+from ml_platform.data.component import CleanedTable, DerivedTable, LandedTable
 from ml_platform.data.landed import LANDING_DAY
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
-def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition:
+def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -> dg.AssetsDefinition:
     """The clean table and its quarantine, from one step: every source row is in exactly one of them.
 
     The quarantine is published even where so many rows are refused that the clean table is not: it is what to look at.
@@ -67,6 +67,7 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable) -> dg.AssetsDefinition
         if refusal := violation(
             audited,
             table=_name(spec.key),
+            landed_as=landed.landing,
             quarantine=_name(quarantine.key),
             reject_above=table.reject_above,
             standing=standing_version(tables, spec.key),

@@ -22,10 +22,11 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     """
     _require_declared(pipeline, use_case)
     require_fitting(pipeline, use_case)
+    landed = {table.name: table for table in pipeline.landed}
     cleaned = {table.name: table for table in pipeline.cleaned}
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
-        *(cleaned_asset(use_case, table) for table in pipeline.cleaned),
+        *(cleaned_asset(use_case, table, landed[table.source]) for table in pipeline.cleaned),
         *(derived_asset(use_case, table, cleaned[table.source]) for table in pipeline.derived),
         *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
     ]
