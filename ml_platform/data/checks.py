@@ -114,9 +114,9 @@ def require_no_leak(knowledge: KnowledgeAudit, key: dg.AssetKey, tables: DeltaTa
     if not knowledge.leaks:
         return
     columns = knowledge.leaking_columns
+    counted = "1 feature uses" if len(columns) == 1 else f"{len(columns)} features use"
     raise LeakageError(
-        f"{'/'.join(key.path)}: {'1 feature uses' if len(columns) == 1 else f'{len(columns)} features use'} what was not "
-        f"yet known: {', '.join(columns[:8])}",
+        f"{'/'.join(key.path)}: {counted} what was not yet known: {', '.join(columns[:8])}",
         expected="the same values when all that became known later is hidden",
         got=str(knowledge.leaks[0]),
         kept=f"Nothing was published; {standing_version(tables, key)} stands",

@@ -67,8 +67,8 @@ def test_a_partition_over_the_limit_is_refused_with_its_counts_limit_and_remedy(
     assert str(error) == (
         "departures/clean 2013-01-01 refused 2 of 25 rows (8 %, limit 5 %), 2 by 'delay_is_plausible'. "
         "Nothing was published; version 41 stands. The rows are in departures/quarantine. "
-        "Have the upstream land a corrected departures/2013-01-01.csv and start a new run (a retry reads the same rows), "
-        "or raise reject_above in use_cases/departures/data/defs.yaml."
+        "Have the upstream land a corrected departures/2013-01-01.csv and start a new run "
+        "(a retry reads the same rows), or raise reject_above in use_cases/departures/data/defs.yaml."
     )
 
 
