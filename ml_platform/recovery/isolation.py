@@ -84,6 +84,8 @@ def _end_after(parent: BaseProcess) -> None:
 
 
 def _answer(sender: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # a handler of the parent is about the parent's work
     _end_with_parent()
     try:
         outcome = _Outcome(True, pickle.dumps(function(*args, **kwargs)))

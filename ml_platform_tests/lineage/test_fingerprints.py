@@ -122,9 +122,10 @@ def test_a_project_fingerprint_follows_imports_and_ignores_prose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str, changes: bool
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    main = "def g():\n    from {name}.helper import f\n    return f()\n"
-    write_modules(tmp_path, "before", main=main.format(name="before"), helper="def f(): return 1\n")
-    write_modules(tmp_path, "later", main=main.format(name="later"), helper=helper)
-    found = {name: project_modules([f"{name}.main"]) for name in ("before", "later")}
-    prints = [[_module_fingerprint(module) for module in modules if "helper" in module] for modules in found.values()]
-    assert (prints[0] != prints[1]) is changes
+    names = [f"before_{changes}", f"later_{changes}"]
+    for name, source in zip(names, ["def f(): return 1\n", helper], strict=True):
+        write_modules(
+            tmp_path, name, main=f"def g():\n    from {name}.helper import f\n    return f()\n", helper=source
+        )
+    assert all(f"{name}.helper" in project_modules([f"{name}.main"]) for name in names)
+    assert (len({_module_fingerprint(f"{name}.helper") for name in names}) == 2) is changes

@@ -63,11 +63,11 @@ def test_predictions_of_a_day_follow_from_the_champions_up_to_its_month() -> Non
     graph = asset_graph()
     predictions, champion = dg.AssetKey(["flights", "delay_predictions"]), dg.AssetKey(["flights", "delay_champion"])
     mapping = graph.get_partition_mapping(predictions, champion)
-    day = graph.get(predictions).partitions_def.subset_with_partition_keys(["2013-06-15"])
+    day = graph.get(predictions).partitions_def.subset_with_partition_keys(["2013-12-15"])
     months = mapping.get_upstream_mapped_partitions_result_for_partitions(
         day, graph.get(predictions).partitions_def, graph.get(champion).partitions_def
     )
-    assert list(months.partitions_subset.get_partition_keys()) == ["2013-04-01", "2013-05-01", "2013-06-01"]
+    assert list(months.partitions_subset.get_partition_keys()) == ["2013-10-01", "2013-11-01", "2013-12-01"]
 
 
 def test_a_contract_that_does_not_exist_is_told() -> None:
