@@ -14,7 +14,7 @@ from ml_platform.training.metrics import MetricName
 PREDICTIONS, LABELS = "flights/delay_predictions", "flights/delay_labels"
 DAY, KEY = "service_date", ("service_date", "carrier", "flight_number", "origin", "scheduled_departure_at")
 METRICS: tuple[MetricName, ...] = ("roc_auc_score", "pr_auc_score", "log_loss", "brier_score")
-RESAMPLES = 1_000
+RESAMPLES = 400
 
 
 class WalkForward(BaseModel):
