@@ -27,7 +27,7 @@ summary: $(READY) ## What the last demo left
 
 dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 	@echo "History is kept in $(HOME_DIR)/dagster, whatever Dagster says below of a temporary directory."
-	@exec $(BIN)/dagster dev
+	@PYTHONWARNINGS=ignore:Function exec $(BIN)/dagster dev
 
 test: $(READY) ## All tests
 	@$(BIN)/pytest -q -n auto --dist loadfile
