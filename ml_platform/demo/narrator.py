@@ -42,14 +42,12 @@ class Narrator:
         with status:
             heart = threading.Thread(target=self._beat, args=(label, started, stop, status), daemon=True)
             heart.start()
+            ended = "stopped after"
             try:
                 yield
-            except BaseException:
-                self._say(f"{label}: stopped after {time.monotonic() - started:.1f} s")
-                raise
-            else:
-                self._say(f"{label}: done in {time.monotonic() - started:.1f} s")
+                ended = "done in"
             finally:
+                self._say(f"{label}: {ended} {time.monotonic() - started:.1f} s")
                 stop.set()
                 heart.join()
 

@@ -1,7 +1,7 @@
 """Stages, done one after the other, told and measured."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ml_platform.demo.meter import Stopwatch
 from ml_platform.demo.narrator import Narrator
@@ -18,11 +18,11 @@ class Stage(NamedTuple):
 def perform(stages: Sequence[Stage], narrator: Narrator) -> Iterator[StageReport]:
     """The report of each stage as it ends; of one that fails, before its error goes on."""
     for stage in stages:
-        watch = Stopwatch()
+        watch, run_id = Stopwatch(), None
+        outcome: Literal["done", "failed"] = "failed"
         try:
             with narrator.stage(stage.title):
                 run_id = stage.work(narrator)
-        except BaseException:
-            yield StageReport(title=stage.title, outcome="failed", **watch.read()._asdict())
-            raise
-        yield StageReport(title=stage.title, outcome="done", run_id=run_id, **watch.read()._asdict())
+            outcome = "done"
+        finally:
+            yield StageReport(title=stage.title, outcome=outcome, run_id=run_id, **watch.read()._asdict())
