@@ -4,6 +4,7 @@ PlatformError
 ├── SettingsError                    a setting that cannot work
 ├── DefinitionError                  a defs.yaml, a contract or a feature function that cannot work as written
 ├── UpstreamUnavailableError         a source outside the platform that could not be fetched
+├── LocalServerError                 a server process of this machine that did not come up
 ├── LandingError                     a landing object that cannot be ingested
 │   ├── LandingObjectMissingError
 │   ├── LandingObjectEmptyError
@@ -66,6 +67,10 @@ class DefinitionError(PlatformError):
 
 class UpstreamUnavailableError(PlatformError):
     """A source outside the platform that could not be fetched."""
+
+
+class LocalServerError(PlatformError):
+    """A server process of this machine that did not come up."""
 
 
 class LandingError(PlatformError):

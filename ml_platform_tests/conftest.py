@@ -1,6 +1,29 @@
 """What holds for every test: Hypothesis looks for wrong answers, not for slow ones, since machines are shared."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from ml_platform.local_servers.object_server import ObjectServer, object_server
+from ml_platform.settings import Settings
+from ml_platform_tests.places import BUCKET, KINDS, READER, WRITER, local_settings, s3_settings
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """A real S3 server, one for each worker that needs it; prefixes keep tests apart."""
+    with object_server(tmp_path_factory.mktemp("s3"), [WRITER, READER], bucket=BUCKET) as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of an empty platform, once on local files and once on S3."""
+    if request.param == "local":
+        return local_settings(tmp_path)
+    return s3_settings(tmp_path, request.getfixturevalue("s3"))
