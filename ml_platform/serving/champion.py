@@ -1,21 +1,28 @@
-"""The asset that carries out the gate's word, month by month."""
+"""The asset that carries out what the gate and people said, month by month."""
 
 import datetime as dt
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.lineage.code import project_fingerprint
 from ml_platform.serving.component import ChampionRecord
+from ml_platform.serving.presentation import promotion_metadata
 from ml_platform.serving.promotion import Promotion, promote_if_approved
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN
 from ml_platform.storage.io_managers import RECORD_TYPE
 from ml_platform.tracking.resource import MlflowTracking
 
+NO_VERSION_IS_WAITING = "no_version_waits_for_approval"
+Events = Iterator[dg.Output[Any] | dg.AssetCheckResult]
+
 
 def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefinition:
-    """One promotion record for each as-of month."""
+    """One promotion record for each as-of month; where approval is required, a check tells that a version waits."""
     key = use_case.key(record.name)
+    waiting = dg.AssetCheckSpec(NO_VERSION_IS_WAITING, asset=key, description="A person has decided on each version.")
 
     @dg.asset(
         key=key,
@@ -28,28 +35,38 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
         kinds={"mlflow", "json"},
         owners=use_case.owners,
         metadata={RECORD_TYPE: "ml_platform.serving.promotion:Promotion"},
+        code_version=project_fingerprint(promote_if_approved)[:16],
+        check_specs=[waiting] if record.requires_approval else [],
     )
-    def champion(context: dg.AssetExecutionContext, tracking: MlflowTracking) -> Any:
-        registry = tracking.registry
+    def champion(context: dg.AssetExecutionContext, tracking: MlflowTracking) -> Events:
+        registry, run = tracking.registry, f"run {context.run.run_id}"
         promotions = {
-            month: promote_if_approved(registry, record.registered_model, dt.date.fromisoformat(month))
+            month: promote_if_approved(
+                registry,
+                record.registered_model,
+                dt.date.fromisoformat(month),
+                requires_approval=record.requires_approval,
+                by=run,
+            )
             for month in sorted(context.partition_keys)
         }
+        log = registry.log(record.registered_model)
         for month, promotion in promotions.items():
-            context.add_asset_metadata(promotion_metadata(promotion, tracking), partition_key=month)
-        return promotions if len(promotions) > 1 else next(iter(promotions.values()))
+            links = tracking.metadata(promotion.candidate.run_id) if promotion.candidate.run_id else {}
+            context.add_asset_metadata({**promotion_metadata(promotion, log), **links}, partition_key=month)
+        if record.requires_approval:
+            yield _waiting_check(key, promotions)
+        yield dg.Output(promotions if len(promotions) > 1 else next(iter(promotions.values())))
 
     return champion
 
 
-def promotion_metadata(promotion: Promotion, tracking: MlflowTracking) -> dict[str, dg.MetadataValue[Any]]:
-    """What the UI shows of a promotion."""
-    champion = promotion.champion
-    told = f"version {champion.version}, as of {champion.as_of}" if champion else "none yet"
-    return {
-        "promoted": dg.MetadataValue.bool(promotion.is_promoted),
-        "reason": dg.MetadataValue.text(promotion.reason),
-        "candidate_version": dg.MetadataValue.int(promotion.candidate.version),
-        "champion": dg.MetadataValue.text(told),
-        **(tracking.metadata(promotion.candidate.run_id) if promotion.candidate.run_id else {}),
-    }
+def _waiting_check(key: dg.AssetKey, promotions: Mapping[str, Promotion]) -> dg.AssetCheckResult:
+    waiting = {month: each.reason for month, each in promotions.items() if each.outcome == "waiting"}
+    return dg.AssetCheckResult(
+        passed=not waiting,
+        asset_key=key,
+        check_name=NO_VERSION_IS_WAITING,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=waiting,
+    )

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.components.names import ModelName, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 
@@ -10,16 +11,19 @@ from ml_platform.components.use_case import load_use_case
 class ChampionRecord(dg.Model, dg.Resolvable):
     """Which version answers from an as-of month on."""
 
-    name: str = Field(description="Name of the asset, the last part of its key.")
+    name: TableName = Field(description="Name of the asset, the last part of its key.")
     description: str = Field(description="What one partition says, in one sentence; shown in the UI.")
     model_version: str = Field(description="Name of the training asset that registers a version for each as-of month.")
-    registered_model: str = Field(description="Name of the model in the registry, as in training/defs.yaml.")
+    registered_model: ModelName = Field(description="Name of the model in the registry, as in training/defs.yaml.")
+    requires_approval: bool = Field(
+        False, description="Whether a version that the gate approved waits until a person approves it too."
+    )
 
 
 class PredictionTable(dg.Model, dg.Resolvable):
     """Predictions of a day's rows, made with the champion of that day."""
 
-    name: str = Field(description="Name of the table, the last part of its asset key.")
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain, in one sentence; shown in the UI.")
     features: str = Field(description="Name of the feature table whose rows are predicted for.")
     contract: str = Field(description="`module:Schema` of the feature table; its primary key identifies a prediction.")
@@ -35,7 +39,7 @@ class PredictionTable(dg.Model, dg.Resolvable):
 class QualityTable(dg.Model, dg.Resolvable):
     """How good a day's predictions turned out, as far as labels have arrived."""
 
-    name: str = Field(description="Name of the table, the last part of its asset key.")
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain, in one sentence; shown in the UI.")
     labels: str = Field(description="Name of the label table; its rows carry the primary key of the features.")
     label_column: str = Field(description="Boolean column of the labels that the model predicts.")

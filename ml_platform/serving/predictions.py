@@ -39,6 +39,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         description=table.description,
         contract=contract,
         partition_column=table.partition_column,
+        code_version=recipe.code_version,
     )
     mapping = dg.TimeWindowPartitionMapping(
         start_offset=-table.champion_look_back_days, allow_nonexistent_upstream_partitions=True

@@ -1,32 +1,19 @@
-"""Promotion: the gate's word carried out, and which version answers from a month on.
+"""Promotion: what the gate and people said carried out, and which version answers from a month on.
 
-Belongs here: the record of a promotion and how a day finds its champion. Does not: the gate, or the registry's store.
+Belongs here: the record of a promotion and how a day finds its champion. Does not: the gate, or the registry's rules.
 """
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import NoChampionError
-from ml_platform.tracking.registry import RegisteredModel
+from ml_platform.tracking.registry import ModelRegistry, RegisteredModel
+from ml_platform.tracking.standing import obstacle_to_promotion
 
-
-class Registry(Protocol):
-    """What promotion needs of the model registry."""
-
-    def as_of(self, name: str, month: dt.date) -> RegisteredModel:
-        """The newest version of the month."""
-        ...
-
-    def promote(self, name: str, version: int, reason: str) -> RegisteredModel:
-        """The version, promoted."""
-        ...
-
-    def champion(self, name: str, as_of: dt.date | None = None) -> RegisteredModel | None:
-        """The version that answers on a day."""
-        ...
+Outcome = Literal["promoted", "refused", "waiting", "rejected", "rolled_back"]
 
 
 class Promotion(BaseModel):
@@ -37,30 +24,75 @@ class Promotion(BaseModel):
     as_of: dt.date = Field(description="First day of the as-of month.")
     candidate: RegisteredModel = Field(description="The version that was registered for the month.")
     is_promoted: bool = Field(description="Whether it was promoted.")
-    reason: str = Field(description="What the gate said.")
+    outcome: Outcome = Field(
+        "refused", description="What became of it: promoted, refused by the gate, waiting for or refused by a person."
+    )
+    reason: str = Field(description="Why, and what can be done about it.")
     champion: RegisteredModel | None = Field(
         description="Who answers from the month on; null before the first champion."
     )
 
 
-def promote_if_approved(registry: Registry, name: str, month: dt.date) -> Promotion:
-    """Promote the month's version if the gate approved it; otherwise the champion stays, with the gate's reason.
+def promote_if_approved(
+    registry: ModelRegistry, name: str, month: dt.date, *, requires_approval: bool = False, by: str = ""
+) -> Promotion:
+    """Promote the month's version if nothing stands against it; otherwise the champion stays, with the reason.
+
+    What stands against it: the gate's word, a person's, with `requires_approval` the lack of one, or a rollback.
 
     Raises:
         ModelNotFoundError: no version was registered for the month.
     """
     candidate = registry.as_of(name, month)
-    reason = candidate.gate_reason or f"The gate's word is '{candidate.gate}'."
-    if candidate.gate == "approved":
-        candidate = registry.promote(name, candidate.version, reason)
-    champion = registry.champion(name, month)
+    if not candidate.rolled_back and not obstacle_to_promotion(candidate, requires_approval=requires_approval):
+        registry.promote(name, candidate.version, _gate_said(candidate), by=by, requires_approval=requires_approval)
+    return promotion_of(registry, name, month)
+
+
+def promotion_of(registry: ModelRegistry, name: str, month: dt.date) -> Promotion:
+    """What has become of the month's version, and who answers from the month on; decides nothing.
+
+    Raises:
+        ModelNotFoundError: no version was registered for the month.
+    """
+    candidate, champion = registry.as_of(name, month), registry.champion(name, month)
+    outcome = _outcome(candidate)
     return Promotion(
         as_of=month,
         candidate=_without_aliases(candidate),
-        is_promoted=candidate.gate == "approved",
-        reason=reason,
+        is_promoted=candidate.is_promoted,
+        outcome=outcome,
+        reason=_reason(candidate, outcome),
         champion=_without_aliases(champion) if champion else None,
     )
+
+
+def _outcome(model: RegisteredModel) -> Outcome:
+    if model.is_promoted:
+        return "promoted"
+    if model.rolled_back:
+        return "rolled_back"
+    if model.gate != "approved":
+        return "refused"
+    return "rejected" if model.approval == "rejected" else "waiting"
+
+
+def _reason(model: RegisteredModel, outcome: Outcome) -> str:
+    which = f"{model.name} {model.version}"
+    told = {
+        "promoted": _gate_said(model),
+        "refused": _gate_said(model),
+        "waiting": f"{_gate_said(model)}. Version {model.version} is waiting for approval: type `ml-platform approve "
+        f"{which} --reason ...` or `ml-platform reject {which} --reason ...`, then materialize this month again.",
+        "rejected": f"Rejected by {model.approval_by}: {model.approval_reason}",
+        "rolled_back": f"Rolled back {model.rolled_back}. It is not promoted again by itself; "
+        f"`ml-platform promote {which} --reason ...` does it.",
+    }
+    return told[outcome]
+
+
+def _gate_said(model: RegisteredModel) -> str:
+    return model.gate_reason or f"The gate's word is '{model.gate}'."
 
 
 def champions_by_day(promotions: Iterable[Promotion], days: Sequence[dt.date]) -> dict[dt.date, RegisteredModel]:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from ml_platform.components.reuse import Recipe
 from ml_platform.components.use_case import UseCase
 from ml_platform.serving.component import Deployment, QualityTable
 from ml_platform.serving.contract import quality_contract, require_contract
@@ -27,7 +28,12 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
     keys, day_column = list(use_case.resolve(predicted.contract).primary_key()), predicted.partition_column
     contract = quality_contract(day_column, predicted.row)
     spec = table_spec(
-        use_case, table.name, description=table.description, contract=contract, partition_column=day_column
+        use_case,
+        table.name,
+        description=table.description,
+        contract=contract,
+        partition_column=day_column,
+        code_version=Recipe.of(daily_quality, quality_contract).code_version,
     )
 
     @dg.multi_asset(

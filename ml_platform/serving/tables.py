@@ -25,7 +25,13 @@ def days_with_a_model(use_case: UseCase) -> dg.DailyPartitionsDefinition:
 
 
 def table_spec(
-    use_case: UseCase, name: str, *, description: str, contract: type[dy.Schema], partition_column: str
+    use_case: UseCase,
+    name: str,
+    *,
+    description: str,
+    contract: type[dy.Schema],
+    partition_column: str,
+    code_version: str,
 ) -> dg.AssetSpec:
     """Spec of one daily Delta table, one partition for each day that has a model."""
     spec = tables.table_spec(
@@ -35,6 +41,7 @@ def table_spec(
         contract=contract,
         partition_column=partition_column,
         group="serving",
+        code_version=code_version,
     )
     return spec.replace_attributes(partitions_def=days_with_a_model(use_case))
 

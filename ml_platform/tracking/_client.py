@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ml_platform.settings import Settings
+from ml_platform.errors import RegistryUnreachableError
+from ml_platform.tracking import s3_artifacts
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -32,6 +33,7 @@ _QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # with its back-off some 15 s, where the default takes minutes
 }
 _MODULES = (
     "alembic.command",
@@ -63,14 +65,22 @@ def client(tracking_uri: str) -> "MlflowClient":
 @cache
 def _client_of(tracking_uri: str, _process: int) -> "MlflowClient":
     import_quietly()
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    _lend_credentials(Settings())
+    s3_artifacts.install()
     with exclusively(tracking_uri), _without_warnings():
         if tracking_uri.startswith(_SQLITE):
             _prepare_file(Path(tracking_uri.removeprefix(_SQLITE)))
         made = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        made.search_registered_models(max_results=1)  # the registry's own tables are checked on its first use
+        try:
+            made.search_registered_models(max_results=1)  # the registry's own tables are checked on its first use
+        except MlflowException as error:
+            raise RegistryUnreachableError(
+                f"The MLflow store at {tracking_uri} does not answer.",
+                got=str(error).partition("(Caused by")[0].strip(),
+                remedy="Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the store in use.",
+            ) from error
     return made
 
 
@@ -99,18 +109,3 @@ def _prepare_file(path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
     finally:
         connection.close()
-
-
-def _lend_credentials(settings: Settings) -> None:
-    """MLflow's S3 support reads the environment of its process and nothing else."""
-    options: dict[str, Any] = settings.fsspec_options("s3://")
-    client_options = options["client_kwargs"]
-    lent = {
-        "AWS_ACCESS_KEY_ID": options["key"],
-        "AWS_SECRET_ACCESS_KEY": options["secret"],
-        "AWS_DEFAULT_REGION": client_options["region_name"],
-        "MLFLOW_S3_ENDPOINT_URL": client_options["endpoint_url"],
-    }
-    for name, value in lent.items():
-        if value:
-            os.environ.setdefault(name, str(value))

@@ -20,6 +20,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.settings import Settings
+from ml_platform.storage.location import StorageLocation
 from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.registry import ModelRegistry
 from ml_platform.tracking.runs import (
@@ -34,6 +35,7 @@ from ml_platform.tracking.runs import (
     RunKey,
     TableInput,
 )
+from ml_platform.tracking.s3_artifacts import reach_with
 
 if TYPE_CHECKING:
     from dagster_mlflow.resources import MlFlow
@@ -45,6 +47,7 @@ _BATCH = 100
 class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Runs, metrics, models and the registry of one MLflow store."""
 
+    location: dg.ResourceDependency[StorageLocation]
     tracking_uri: str = Field(description="MLflow store: `sqlite:///<file>` needs no server, `http(s)://` is a server.")
     artifact_uri: str = Field(description="Prefix of the artifacts of new experiments.")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Where the Dagster UI answers, for links.")
@@ -53,14 +56,20 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Tracking as the settings place it: the MLflow store, and artifacts below the platform's."""
+        reach_with(settings)
         uri = settings.mlflow_tracking_uri
         places = {"ui_url": uri.rstrip("/")} if uri.startswith(("http://", "https://")) else {}
-        return cls(tracking_uri=uri, artifact_uri=f"{settings.artifact_uri.rstrip('/')}/mlflow", **places)
+        return cls(
+            location=StorageLocation.of(settings),
+            tracking_uri=uri,
+            artifact_uri=f"{settings.artifact_uri.rstrip('/')}/mlflow",
+            **places,
+        )
 
     @property
     def registry(self) -> ModelRegistry:
-        """The models of this store."""
-        return ModelRegistry(self._client)
+        """The models of this store, and the log of each below the platform's artifacts."""
+        return ModelRegistry(self.tracking_uri, self.location.artifacts())
 
     def open_run(
         self,
@@ -193,19 +202,22 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
         }
 
     def _record_inputs(self, run_id: str, inputs: Sequence[TableInput]) -> None:
-        from mlflow.entities import Dataset, DatasetInput
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
         datasets = [
             Dataset(
                 name=each.table,
                 digest=each.content_root[:36],  # MLflow keeps no more
-                source_type="delta",
-                source=json.dumps({"uri": each.uri, "version": each.version, "content_root": each.content_root}),
+                source_type="delta_table",  # the form that `mlflow.data.get_source` reads
+                source=json.dumps(
+                    {"path": each.uri, "delta_table_version": each.version, "content_root": each.content_root}
+                ),
             )
             for each in inputs
         ]
         if datasets:
-            self._client.log_inputs(run_id, [DatasetInput(dataset) for dataset in datasets])
+            shown_as = [InputTag("mlflow.data.context", "training")]
+            self._client.log_inputs(run_id, [DatasetInput(dataset, shown_as) for dataset in datasets])
 
     def _record_values(
         self,

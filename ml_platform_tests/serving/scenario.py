@@ -12,6 +12,7 @@ import yaml
 
 from ml_platform.components.use_case import load_use_case
 from ml_platform.serving.component import Deployment
+from ml_platform.serving.decisions import Places
 from ml_platform.serving.deployment import build_deployment
 from ml_platform.settings import PROJECT_ROOT, Settings
 from ml_platform.storage.location import StorageLocation
@@ -27,9 +28,10 @@ NAME = "flights_delay"
 HOURS = (6, 10, 18, 21)
 
 
-def deployment(**quality: Any) -> Deployment:
+def deployment(*, requires_approval: bool = False, **quality: Any) -> Deployment:
     """The deployment of flights as its YAML declares it, with other limits if given."""
     attributes = yaml.safe_load((FOLDER / "serving/defs.yaml").read_text())["attributes"]
+    attributes["champion"] |= {"requires_approval": requires_approval}
     attributes["quality"] |= {"fewest_labels": 2, **quality}
     return Deployment.model_validate(attributes)
 
@@ -103,6 +105,18 @@ class World:
             tags=tags,
             instance=self.instance,
         )
+
+    @property
+    def places(self) -> Places:
+        """Where decisions are carried out."""
+        return Places(self.tracking.registry, self.location.artifacts(), self.instance)
+
+    def told(self, asset: str, partition: str) -> dg.AssetMaterialization:
+        """What Dagster knows last of a partition."""
+        asked = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["flights", asset]), asset_partitions=[partition])
+        found = self.instance.fetch_materializations(asked, limit=1).records[0].asset_materialization
+        assert found is not None
+        return found
 
     def promote(self, *months: str, gate: Gate = "approved") -> None:
         """Register and promote a version for each of the months."""

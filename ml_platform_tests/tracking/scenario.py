@@ -5,6 +5,7 @@ import shutil
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from ml_platform.settings import Settings
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey
 
@@ -14,9 +15,7 @@ KEY = RunKey(root_run_id="root", run_id="root", asset="flights/delay_model", par
 
 def tracking_in(folder: Path) -> MlflowTracking:
     """Tracking whose SQLite store and artifacts are in `folder`."""
-    return MlflowTracking(
-        tracking_uri=f"sqlite:///{folder}/mlflow/mlflow.db", artifact_uri=f"file://{folder}/artifacts/mlflow"
-    )
+    return MlflowTracking.from_settings(Settings(home=folder))
 
 
 def copy_store(template: Path, folder: Path) -> MlflowTracking:
