@@ -8,12 +8,13 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.errors import DefinitionError
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.evaluation_asset import evaluation_asset, version_asset
+from ml_platform.training.maintenance_job import maintenance_definitions
 from ml_platform.training.model_asset import model_asset
 from ml_platform.training.trainers import check_parameters
 
 
 def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Definitions:
-    """Assets, checks and jobs of the models.
+    """Assets, checks and jobs of the models, and the job that maintains the use case's tables.
 
     Raises:
         DefinitionError: a parameter that the trainer does not have, or a model declared twice.
@@ -23,7 +24,11 @@ def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Defin
         raise DefinitionError(f"use_cases/{use_case.name}/training/defs.yaml declares {', '.join(repeated)} twice.")
     for model in models:
         check_parameters(model.trainer, {*model.parameters, *model.search.parameters})
-    return dg.Definitions.merge(*(_definitions(model, use_case) for model in models), _upstream(models, use_case))
+    return dg.Definitions.merge(
+        *(_definitions(model, use_case) for model in models),
+        _upstream(models, use_case),
+        maintenance_definitions(use_case),
+    )
 
 
 def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
