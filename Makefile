@@ -10,27 +10,34 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOME_DIR := $(or $(ML_PLATFORM_HOME),.ml_platform)
 UV_VERSION := 0.13.9
+# On local files; STORE=s3 puts everything on an S3 server of this machine, in a home of its own below the local one.
+STORE := local
+ON_s3 := $(BIN)/ml-platform with-s3 --
+ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
-.PHONY: help setup demo summary dev test check bench clean
+.PHONY: help setup demo summary dev test faults check bench bench-storage clean
 
 help: ## What can be done here
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## Make the virtual environment, once
 
 demo: $(READY) ## A year of real flights, from landing to predictions, with a summary
-	@$(BIN)/ml-platform demo
+	@$(ON) $(BIN)/ml-platform demo
 
 summary: $(READY) ## What the last demo left
-	@$(BIN)/ml-platform summary
+	@$(ON) $(BIN)/ml-platform summary
 
 dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
-	@echo "History is kept in $(HOME_DIR)/dagster, whatever Dagster says below of a temporary directory."
-	@PYTHONWARNINGS=ignore:Function exec $(BIN)/dagster dev
+	@echo "History is kept in $(HOME_DIR)/$(if $(ON),s3/)dagster, whatever Dagster says below of a temporary directory."
+	@PYTHONWARNINGS=ignore:Function exec $(ON) $(BIN)/dagster dev
 
 test: $(READY) ## All tests
 	@$(BIN)/pytest -q -n auto --dist loadfile
+
+faults: $(READY) ## Every operation on storage, interrupted at every request: about 20 minutes
+	@$(BIN)/python -m ml_platform_tests.faults.report
 
 check: $(READY) ## Lint, format, types, architecture and definitions
 	@echo "ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
@@ -41,6 +48,9 @@ check: $(READY) ## Lint, format, types, architecture and definitions
 
 bench: $(READY) ## The platform measured against a plain script
 	@$(BIN)/python -m benchmarks
+
+bench-storage: $(READY) ## Tables measured as they grow to ten years of days, on local files and on S3
+	@$(BIN)/python -m benchmarks.storage
 
 clean: ## Remove all local state: tables, runs, models (keeps the virtual environment)
 	rm -rf -- "$(HOME_DIR)"

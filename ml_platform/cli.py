@@ -2,11 +2,13 @@
 
 import sys
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from ml_platform.commands import cards, models, object_server, reproduce, tables, trace
 from ml_platform.errors import PlatformError
 
 WIDTH_OF_TABLES = 120
@@ -22,6 +24,13 @@ Day = Annotated[
     list[datetime] | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day; may be repeated.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as data.")]
+
+SameAs = Annotated[
+    Path | None,
+    typer.Option(
+        "--same-as", help="Compare tables and models with a summary saved by --json; exit code 1 if they differ."
+    ),
+]
 
 
 @app.command()
@@ -49,17 +58,29 @@ def land(day: Day = None) -> None:
 
 
 @app.command()
-def summary(as_json: AsJson = False) -> None:
+def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
     """What is there: rows, models and their scores, predictions, and what the last demonstration cost."""
-    from ml_platform.demo.summary import collect
-    from ml_platform.demo.tables import show
+    from ml_platform.demo.summary import collect, differences, read_summary
+    from ml_platform.demo.tables import show, show_differences
     from ml_platform.settings import Settings
 
     found = collect(Settings())
+    if same_as is not None:
+        differing = differences(found, read_summary(same_as))
+        show_differences(differing, _console())
+        raise typer.Exit(1 if differing else 0)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         show(found, _console())
+
+
+cards.register(app)
+models.register(app)
+reproduce.register(app)
+tables.register(app)
+object_server.register(app)
+trace.register(app)
 
 
 def _console() -> Console:

@@ -16,16 +16,32 @@ PlatformError
 ├── StorageError
 │   ├── TableNotFoundError
 │   ├── PartitionNotPublishedError
+│   ├── VersionDroppedError              a version whose data retention has taken
+│   ├── RetentionRefusedError            what has to be kept is not known
 │   ├── PartitionMismatchError           a frame with rows outside the partitions being written
 │   ├── WriteConflictError               another writer won, and trying again did not help
-│   └── ObjectCorruptError               bytes whose hash is not the recorded one
+│   ├── ObjectCorruptError               bytes whose hash is not the recorded one
+│   ├── StorageUnreachableError          nobody answers at the endpoint, or only with failures of its own
+│   ├── StorageCredentialsError          a key or secret that the store does not know, or a clock that is wrong
+│   ├── StorageAccessError               known credentials that may not do this
+│   ├── BucketNotFoundError
+│   └── StorageFullError                 no space left
 ├── TrainingError
 │   ├── TrialLostError                   the process of one trial died
 │   ├── NoSurvivingTrialError            every trial of a search failed
 │   └── NotEnoughDataError
 ├── RegistryError
+│   ├── RegistryUnreachableError         the store that keeps the registry does not answer
 │   ├── ModelNotFoundError
-│   └── NoChampionError
+│   ├── ModelNotApprovedError            the gate, or a person, has not approved the version
+│   ├── NoChampionError
+│   └── RegistryLogTamperedError         the log of what was decided was changed from outside
+├── ProvenanceError                  a question about where something came from, that cannot be answered as asked
+│   ├── UnknownAssetError                no such asset, partition, landing object or run
+│   ├── RowNotFoundError                 no row fits, or several do
+│   ├── ReproductionError                a model version that cannot be made again at all
+│   ├── CardIncompleteError              a card or data sheet that lacks a field
+│   └── LineageEndpointError             the endpoint of OpenLineage events does not take them
 └── RunError
     ├── RunRequestError                  no such job, asset, partition or config field
     ├── RunFailedError
@@ -117,6 +133,14 @@ class PartitionNotPublishedError(StorageError):
     """A partition that no run has published yet."""
 
 
+class VersionDroppedError(StorageError):
+    """A version whose data files are gone."""
+
+
+class RetentionRefusedError(StorageError):
+    """What has to be kept is not known, so nothing was deleted."""
+
+
 class PartitionMismatchError(StorageError):
     """A frame with rows outside the partitions being written."""
 
@@ -127,6 +151,26 @@ class WriteConflictError(StorageError):
 
 class ObjectCorruptError(StorageError):
     """Bytes whose hash is not the one that was recorded."""
+
+
+class StorageUnreachableError(StorageError):
+    """Nobody answers at the endpoint of the store, or only with failures of its own."""
+
+
+class StorageCredentialsError(StorageError):
+    """Credentials that the store does not accept."""
+
+
+class StorageAccessError(StorageError):
+    """Credentials that may not do what was asked."""
+
+
+class BucketNotFoundError(StorageError):
+    """No bucket of that name."""
+
+
+class StorageFullError(StorageError):
+    """No space left where something was to be written."""
 
 
 class TrainingError(PlatformError):
@@ -149,16 +193,24 @@ class RegistryError(PlatformError):
     """The model registry does not hold what was asked."""
 
 
+class RegistryUnreachableError(RegistryError):
+    """The store that keeps the registry does not answer."""
+
+
 class ModelNotFoundError(RegistryError):
     """No such registered model or version."""
 
 
 class ModelNotApprovedError(RegistryError):
-    """A version that the gate has not approved was to be promoted."""
+    """A version that the gate, or a person, has not approved was to be promoted."""
 
 
 class NoChampionError(RegistryError):
     """No version has been promoted for the time asked about."""
+
+
+class RegistryLogTamperedError(RegistryError):
+    """The log of what was decided about a model was changed, cut or reordered from outside."""
 
 
 class RunError(PlatformError):
@@ -175,3 +227,27 @@ class RunFailedError(RunError):
 
 class RunCanceledError(RunError):
     """A run that was canceled before it finished."""
+
+
+class ProvenanceError(PlatformError):
+    """A question about where something came from, that cannot be answered as asked."""
+
+
+class UnknownAssetError(ProvenanceError):
+    """No such asset, partition, landing object or run."""
+
+
+class RowNotFoundError(ProvenanceError):
+    """No row fits the values asked for, or several do."""
+
+
+class CardIncompleteError(ProvenanceError):
+    """A model card or data sheet that was not written, because a field of it is missing."""
+
+
+class ReproductionError(ProvenanceError):
+    """A model version that cannot be made again: its record, its snapshot or its code is not there."""
+
+
+class LineageEndpointError(ProvenanceError):
+    """The endpoint of OpenLineage events could not be reached, or refused them."""

@@ -9,10 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ml_platform.errors import SettingsError
+
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+RETRY_FIRST_PAUSE_SECONDS, RETRY_LONGEST_PAUSE_SECONDS = 0.1, 1.0
+_MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
 
 class Settings(BaseSettings):
@@ -32,10 +36,51 @@ class Settings(BaseSettings):
     s3_access_key_id: SecretStr | None = Field(None, description="S3 access key id.")
     s3_secret_access_key: SecretStr | None = Field(None, description="S3 secret access key.")
     s3_region: str = Field("us-east-1", description="S3 region.")
+    s3_connect_timeout_seconds: float = Field(3.0, gt=0, description="How long a connection to S3 may take.")
+    s3_read_timeout_seconds: float = Field(6.0, gt=0, description="How long S3 may stay silent within a request.")
+    s3_retry_seconds: float = Field(
+        8.0, ge=0, description="How long what S3 did not do is tried again, if it may pass: no answer, or a 5xx."
+    )
+
+    openlineage_url: str = Field(
+        "", description="Where OpenLineage events are sent, as `http://host:port`; unset, they go to a file."
+    )
+    openlineage_api_key: SecretStr | None = Field(None, description="Bearer token for `openlineage_url`.")
 
     max_parallel_steps: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Isolated steps of one run that may run at once."
     )
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def endpoint_is_a_url(cls, value: str | None) -> str | None:
+        """Refuse what would be taken for a path or another protocol later, and far from here.
+
+        Raises:
+            SettingsError: it does not begin with http:// or https://.
+        """
+        if value and not value.startswith(("http://", "https://")):
+            raise SettingsError(
+                "ML_PLATFORM_S3_ENDPOINT_URL is not the address of a server.",
+                expected="http://<host>:<port> or https://<host>",
+                got=f"'{value}'",
+                remedy="Correct it, or unset it for AWS itself.",
+            )
+        return value or None
+
+    @model_validator(mode="after")
+    def key_and_secret_come_together(self) -> Self:
+        """Refuse half of the credentials.
+
+        Raises:
+            SettingsError: the key id is set and the secret is not, or the other way round.
+        """
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key):
+            raise SettingsError(
+                "Only one of ML_PLATFORM_S3_ACCESS_KEY_ID and ML_PLATFORM_S3_SECRET_ACCESS_KEY is set.",
+                remedy="Set both, or neither where this machine has a role of its own.",
+            )
+        return self
 
     @model_validator(mode="after")
     def fill_in_locations(self) -> Self:
@@ -54,10 +99,56 @@ class Settings(BaseSettings):
 
     @cached_property
     def delta_options(self) -> dict[str, str]:
-        """Credentials in the form that deltalake and polars take; empty for local files."""
+        """Credentials and patience in the form that deltalake takes; empty for local files."""
         if not self.data_uri.startswith("s3://"):
             return {}
-        options = {"aws_region": self.s3_region, "aws_virtual_hosted_style_request": "false"}
+        return {
+            **self._s3_options,
+            "timeout": _duration(self.s3_read_timeout_seconds),  # of a whole request: the log's are short
+            "max_retries": str(_MOST_RETRIES),
+            "retry_timeout": _duration(self.s3_retry_seconds),
+            "backoff_config.init_backoff": _duration(RETRY_FIRST_PAUSE_SECONDS),
+            "backoff_config.max_backoff": _duration(RETRY_LONGEST_PAUSE_SECONDS),
+            "backoff_config.base": "2",
+        }
+
+    @cached_property
+    def scan_options(self) -> dict[str, object]:
+        """The same in the form that polars takes."""
+        if not self.data_uri.startswith("s3://"):
+            return {}
+        return {
+            **self._s3_options,
+            "read_timeout": _duration(self.s3_read_timeout_seconds),
+            "max_retries": _MOST_RETRIES,
+            "retry_timeout_ms": _milliseconds(self.s3_retry_seconds),
+            "retry_init_backoff_ms": _milliseconds(RETRY_FIRST_PAUSE_SECONDS),
+            "retry_max_backoff_ms": _milliseconds(RETRY_LONGEST_PAUSE_SECONDS),
+        }
+
+    def fsspec_options(self, uri: str) -> dict[str, object]:
+        """The same in the form that fsspec takes for `uri`; `retry_seconds` is for `ObjectStore`, which tries again."""
+        if not uri.startswith("s3://"):
+            return {}
+        return {
+            "key": self.s3_access_key_id.get_secret_value() if self.s3_access_key_id else None,
+            "secret": self.s3_secret_access_key.get_secret_value() if self.s3_secret_access_key else None,
+            "client_kwargs": {"region_name": self.s3_region, "endpoint_url": self.s3_endpoint_url},
+            "config_kwargs": {
+                "connect_timeout": self.s3_connect_timeout_seconds,
+                "read_timeout": self.s3_read_timeout_seconds,
+                "retries": {"total_max_attempts": 1, "mode": "standard"},
+            },
+            "retry_seconds": self.s3_retry_seconds,
+        }
+
+    @property
+    def _s3_options(self) -> dict[str, str]:
+        options = {
+            "aws_region": self.s3_region,
+            "aws_virtual_hosted_style_request": "false",
+            "connect_timeout": _duration(self.s3_connect_timeout_seconds),
+        }
         if self.s3_endpoint_url:
             options["aws_endpoint_url"] = self.s3_endpoint_url
             options["aws_allow_http"] = str(self.s3_endpoint_url.startswith("http://")).lower()
@@ -66,12 +157,10 @@ class Settings(BaseSettings):
             options["aws_secret_access_key"] = self.s3_secret_access_key.get_secret_value()
         return options
 
-    def fsspec_options(self, uri: str) -> dict[str, object]:
-        """Credentials in the form that fsspec takes for `uri`; empty for local files."""
-        if not uri.startswith("s3://"):
-            return {}
-        return {
-            "key": self.s3_access_key_id.get_secret_value() if self.s3_access_key_id else None,
-            "secret": self.s3_secret_access_key.get_secret_value() if self.s3_secret_access_key else None,
-            "client_kwargs": {"region_name": self.s3_region, "endpoint_url": self.s3_endpoint_url},
-        }
+
+def _duration(seconds: float) -> str:
+    return f"{_milliseconds(seconds)}ms"
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -42,6 +42,7 @@ class Version(BaseModel):
     name: str = Field(description="Name of the model in the registry.")
     version: int = Field(description="Number of the version.")
     sha256: str = Field(description="Hash of the model's bytes.")
+    fingerprint: str = Field(description="Hash of everything that the model follows from.")
     gate: GateDecision = Field(description="What the gate said, with every reason.")
 
 
@@ -101,4 +102,10 @@ def _search(model: TrainedModel | None) -> Search | None:
 def _version(version: ModelVersion | None) -> Version | None:
     if version is None:
         return None
-    return Version(name=version.name, version=version.version, sha256=version.sha256, gate=version.decision)
+    return Version(
+        name=version.name,
+        version=version.version,
+        sha256=version.sha256,
+        fingerprint=version.fingerprint,
+        gate=version.decision,
+    )

@@ -59,6 +59,15 @@ class ComputedRows(BaseModel):
     rows: int | None = Field(description="Its rows.")
 
 
+class TableContent(BaseModel):
+    """One published table; the same root anywhere means the same rows, whatever store they are in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str = Field(description="Name of the table.")
+    content_root: str = Field(description="Hash over the content of all its partitions, in hexadecimal.")
+
+
 class _Size(NamedTuple):
     partitions: int | None
     rows: int | None
@@ -84,6 +93,16 @@ def count_audited(store: TableStore) -> tuple[AuditedRows, ...]:
 def count_computed(store: TableStore) -> tuple[ComputedRows, ...]:
     """The computed tables, in the order in which they are listed here."""
     return tuple(ComputedRows(table=name, **_size(store, name)._asdict()) for name in COMPUTED)
+
+
+def read_contents(store: TableStore) -> tuple[TableContent, ...]:
+    """Every table that was published, in the order in which they are listed here."""
+    names = [*(name for audit in AUDITS for name in audit), *COMPUTED]
+    return tuple(
+        TableContent(table=name, content_root=store.content_root(name))
+        for name in names
+        if store.version(name) is not None
+    )
 
 
 def _size(store: TableStore, name: str) -> _Size:

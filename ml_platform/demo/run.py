@@ -21,6 +21,7 @@ from ml_platform.execution.executors import warm_up
 from ml_platform.execution.instance import open_instance
 from ml_platform.execution.launch import PartitionRange, RunRequest, platform_location, run_job
 from ml_platform.settings import Settings
+from ml_platform.storage.probe import require_storage
 from ml_platform.tracking._client import import_quietly
 
 MODEL = f"{USE_CASE}_delay"
@@ -38,6 +39,7 @@ def run_demo(settings: Settings) -> DemoReport:
     Raises:
         PlatformError: a stage failed. What earlier stages published stands, and another start finds it done.
     """
+    require_storage(settings)
     console = standing_console()
     with printing_into(settings.home / "demo.log"), open_instance() as instance, MemoryMeter() as memory:
         warm_up(PRELOADED)
@@ -67,7 +69,8 @@ def _land(settings: Settings) -> Callable[[Narrator], None]:
 
 def _runs(instance: dg.DagsterInstance) -> list[Stage]:
     """The Dagster runs, in the order of what they need."""
-    data, training, serving = (platform_location(name) for name in ("data", "training", "serving"))
+    names = ("data", "training", "serving", "provenance")
+    data, training, serving, provenance = (platform_location(name) for name in names)
     requests = [
         ("Reference tables", RunRequest(data, f"refresh_{USE_CASE}_references")),
         ("Daily tables", RunRequest(data, f"build_{USE_CASE}_days", partitions=DAYS)),
@@ -79,7 +82,12 @@ def _runs(instance: dg.DagsterInstance) -> list[Stage]:
             (f"Champion as of {name}", RunRequest(serving, f"promote_{MODEL}_champion", partitions=month)),
         ]
     predict = RunRequest(serving, f"predict_{MODEL}_predictions", partitions=PREDICTED_DAYS)
-    requests.append(("Predictions and their quality", predict))
+    cards = RunRequest(provenance, f"write_{MODEL}_card", partitions=PartitionRange(AS_OF_MONTHS[0], AS_OF_MONTHS[-1]))
+    requests += [
+        ("Predictions and their quality", predict),
+        ("Model cards", cards),
+        ("Data sheets", RunRequest(provenance, f"write_{USE_CASE}_data_sheets")),
+    ]
     stages = [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
     first_training = next(i for i, (_, request) in enumerate(requests) if request.location == training)
     stages[first_training] = stages[first_training]._replace(

@@ -11,7 +11,7 @@ from ml_platform.demo.models import MonthlyModel
 from ml_platform.demo.report import DemoReport
 from ml_platform.demo.rows import AuditedRows, ComputedRows
 from ml_platform.demo.served import WalkForward
-from ml_platform.demo.summary import Summary
+from ml_platform.demo.summary import Difference, Summary
 from ml_platform.training.evaluation import Evaluation
 from ml_platform.training.gate import GateDecision
 from ml_platform.training.metrics import MetricName
@@ -32,6 +32,7 @@ def show(summary: Summary, console: Console) -> None:
     console.print(*(_scores(model.as_of, model.test) for model in summary.models if model.test))
     if summary.walk_forward:
         console.print(_walk_forward(summary.walk_forward))
+    console.print(_contents(summary))
     if summary.cost:
         console.print(_cost(summary.cost))
     console.print(_table("Where to look next", ("", ""), [(place.what, place.how) for place in summary.places]))
@@ -92,6 +93,24 @@ def _walk_forward(served: WalkForward) -> Table:
     title = f"Predictions of {served.first_day} to {served.last_day}, each day by its champion (versions {versions})"
     row = (f"{served.predictions:,}", f"{served.labelled:,}", *(str(served.metrics[metric]) for metric in METRICS))
     return _table(title, ("predictions", "labelled", *METRICS.values()), [row])
+
+
+def _contents(summary: Summary) -> Table:
+    """Hashes that are the same wherever the same was made."""
+    rows = [(each.table, each.content_root) for each in summary.contents]
+    rows += [
+        (f"{each.version.name} {each.version.version}", each.version.sha256) for each in summary.models if each.version
+    ]
+    return _table("Contents (SHA-256)", ("", ""), rows)
+
+
+def show_differences(found: Sequence[Difference], console: Console) -> None:
+    """Print what is not the same, or that everything is."""
+    if not found:
+        console.print("Every table and every model is the same.")
+        return
+    rows = [(each.what, each.found or "not there", each.wanted or "not there") for each in found]
+    console.print(_table("Not the same", ("", "here", "in the other"), rows))
 
 
 def _cost(cost: DemoReport) -> Table:

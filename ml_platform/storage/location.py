@@ -1,7 +1,9 @@
-"""Where tables and objects are, as the configuration that every resource of this package is given."""
+"""Where tables and objects are, as every resource of this package is told."""
+
+from dataclasses import dataclass, field
+from typing import Self
 
 import dagster as dg
-from pydantic import Field
 
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
@@ -12,43 +14,37 @@ RESUME_RETRY_TAG = "dagster/is_resume_retry"
 ROOT_RUN_TAG = "dagster/root_run_id"
 
 
-class StorageLocation(dg.Config):
-    """The prefixes of tables, landing zone and artifacts, and how to reach them."""
+@dataclass(frozen=True)
+class StorageLocation:
+    """The stores that `settings` name.
 
-    data_uri: str = Field(description="Prefix of the tables.")
-    landing_uri: str = Field(description="Prefix where upstreams drop objects.")
-    artifact_uri: str = Field(description="Prefix of models, checkpoints, reports, records and pins.")
-    s3_endpoint_url: str | None = Field(None, description="Endpoint of an S3-compatible server; AWS itself when unset.")
-    s3_region: str = Field("us-east-1", description="S3 region.")
-    s3_access_key_id: str | None = Field(None, description="S3 access key id, as an EnvVar.")
-    s3_secret_access_key: str | None = Field(None, description="S3 secret access key, as an EnvVar.")
+    A resource takes it as `dg.ResourceDependency[StorageLocation]`: it is an object of the process, credentials and
+    all, and no part of a configuration that Dagster would keep or show.
+    """
+
+    settings: Settings = field(repr=False)
 
     @classmethod
-    def of(cls, settings: Settings) -> "StorageLocation":
-        """The location that `settings` names; the UI shows the names of its secrets and never their values."""
-        return cls(
-            data_uri=settings.data_uri,
-            landing_uri=settings.landing_uri,
-            artifact_uri=settings.artifact_uri,
-            s3_endpoint_url=settings.s3_endpoint_url,
-            s3_region=settings.s3_region,
-            s3_access_key_id=dg.EnvVar("ML_PLATFORM_S3_ACCESS_KEY_ID") if settings.s3_access_key_id else None,
-            s3_secret_access_key=dg.EnvVar("ML_PLATFORM_S3_SECRET_ACCESS_KEY")
-            if settings.s3_secret_access_key
-            else None,
-        )
+    def of(cls, settings: Settings) -> Self:
+        """The location that `settings` name."""
+        return cls(settings)
+
+    @property
+    def data_uri(self) -> str:
+        """Prefix of the tables."""
+        return self.settings.data_uri
 
     def tables(self) -> TableStore:
         """The tables."""
-        return TableStore.from_settings(self._settings())
+        return TableStore.from_settings(self.settings)
 
     def landing(self) -> ObjectStore:
-        """The landing zone."""
-        return ObjectStore(self.landing_uri, self._settings().fsspec_options(self.landing_uri))
+        """The landing zone, where upstreams drop objects."""
+        return self._objects(self.settings.landing_uri)
 
     def artifacts(self) -> ObjectStore:
-        """The artifacts."""
-        return ObjectStore(self.artifact_uri, self._settings().fsspec_options(self.artifact_uri))
+        """The artifacts: models, checkpoints, reports, records and pins."""
+        return self._objects(self.settings.artifact_uri)
 
     def pins(self, run: dg.DagsterRun) -> Pins:
         """The pins of a run; a retry from failure goes on with those of the run that it retries."""
@@ -56,6 +52,5 @@ class StorageLocation(dg.Config):
         run_id = run.tags.get(ROOT_RUN_TAG, run.run_id) if resumes else run.run_id
         return Pins(self.artifacts(), self.tables(), run_id)
 
-    def _settings(self) -> Settings:
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return Settings(**{name: value for name, value in values.items() if value is not None})
+    def _objects(self, uri: str) -> ObjectStore:
+        return ObjectStore(uri, self.settings.fsspec_options(uri))

@@ -14,7 +14,7 @@ from ml_platform.storage.objects import ObjectStore
 class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
     """Gives assets and sensors the `ObjectStore` of the landing zone or of the artifacts."""
 
-    location: StorageLocation = Field(description="Where the objects are.")
+    location: dg.ResourceDependency[StorageLocation]
     zone: Literal["landing", "artifacts"] = Field(description="Which of the two.")
 
     def create_resource(self, context: dg.InitResourceContext) -> ObjectStore:

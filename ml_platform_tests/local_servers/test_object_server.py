@@ -3,6 +3,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ml_platform.errors import StorageAccessError
 from ml_platform.local_servers.object_server import ObjectServer, object_server
 from ml_platform.storage.objects import ObjectStore
 from ml_platform_tests.places import READER, WRITER, s3_settings
@@ -27,5 +28,5 @@ def test_no_process_outlives_the_block(tmp_path: Path) -> None:
 
 
 def test_a_reader_may_not_write(tmp_path: Path, s3: ObjectServer) -> None:
-    with pytest.raises(PermissionError):
+    with pytest.raises(StorageAccessError):
         store(tmp_path, s3, READER).write("one", b"1")

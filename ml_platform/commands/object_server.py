@@ -1,0 +1,85 @@
+"""`ml-platform with-s3`: any command with its storage on an S3 server of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml_platform.errors import SettingsError
+
+if TYPE_CHECKING:
+    from ml_platform.local_servers.shared_object_server import Access
+    from ml_platform.settings import Settings
+
+FOLDER = "s3"
+Command = Annotated[list[str], typer.Argument(help="What to run, after --, as in: with-s3 -- ml-platform demo")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("with-s3")(with_s3)
+
+
+def with_s3(command: Command) -> None:
+    """Run a command with everything stored on S3: a SeaweedFS server that lives as long as the command.
+
+    Its data, and the home of what runs on it, are below s3/ in the platform's home, apart from what is on local files.
+    """
+    from ml_platform.local_servers.shared_object_server import shared_object_server
+    from ml_platform.settings import Settings
+
+    home = Settings(home=Settings().home / FOLDER)
+    with shared_object_server(home.home / "server") as access:
+        code = _run(command, {**os.environ, **environment(home, access)})
+    sys.exit(code)
+
+
+def environment(home: "Settings", access: "Access") -> dict[str, str]:
+    """The platform's settings for storage on the server, and the same for MLflow's own commands."""
+    prefix = f"s3://{access.bucket}"
+    keys = {"ACCESS_KEY_ID": access.identity.access_key_id, "SECRET_ACCESS_KEY": access.identity.secret_access_key}
+    return {
+        "ML_PLATFORM_HOME": str(home.home.resolve()),
+        "ML_PLATFORM_DATA_URI": f"{prefix}/tables",
+        "ML_PLATFORM_LANDING_URI": f"{prefix}/landing",
+        "ML_PLATFORM_ARTIFACT_URI": f"{prefix}/artifacts",
+        "ML_PLATFORM_S3_ENDPOINT_URL": access.endpoint_url,
+        "ML_PLATFORM_S3_REGION": home.s3_region,
+        "MLFLOW_S3_ENDPOINT_URL": access.endpoint_url,
+        "AWS_DEFAULT_REGION": home.s3_region,
+        **{f"ML_PLATFORM_S3_{name}": value for name, value in keys.items()},
+        **{f"AWS_{name}": value for name, value in keys.items()},
+    }
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Exit code of the command, which gets to end by itself whatever interrupts this process."""
+    try:
+        with subprocess.Popen(command, env=environ) as process, _signals_for(process):
+            code = process.wait()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"There is no command '{command[0]}'.", remedy="Give one after --, as in: with-s3 -- ml-platform demo"
+        ) from error
+    return 128 - code if code < 0 else code
+
+
+@contextmanager
+def _signals_for(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Ctrl-C reaches the command from the terminal; what is sent to this process alone is handed on to it."""
+    handlers = {
+        signal.SIGINT: lambda *_: None,
+        signal.SIGTERM: lambda *_: process.send_signal(signal.SIGTERM),
+        signal.SIGHUP: lambda *_: process.send_signal(signal.SIGHUP),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
