@@ -3,29 +3,32 @@
 Belongs here: what a table's partition follows from. Does not: remembering it (`storage.memo`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import dagster as dg
-import dataframely as dy
 import polars as pl
 
 from ml_platform.components.partitions import as_days, partitions_of_run
-from ml_platform.lineage.fingerprints import environment_fingerprint, fingerprint, project_fingerprint
+from ml_platform.lineage.code import Source, reached_code
+from ml_platform.lineage.environment import environment_fingerprint
+from ml_platform.lineage.fingerprints import fingerprint
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 
 class Recipe(NamedTuple):
-    """What a table follows from besides its inputs: the project's code that makes it, and its configuration."""
+    """What a table follows from besides its inputs: the project's code that makes it, its packages and configuration."""
 
     code: str
+    packages: frozenset[str]
     config: Mapping[str, Any]
 
     @classmethod
-    def of(cls, *sources: Callable[..., Any] | type[dy.Schema], **config: Any) -> "Recipe":
-        """The recipe of the functions and contracts `sources`, with the modules that they import."""
-        return cls(project_fingerprint(*sources), config)
+    def of(cls, *sources: Source, **config: Any) -> "Recipe":
+        """The recipe of the functions and contracts `sources`, with the project's code that they reach."""
+        reached = reached_code(*sources)
+        return cls(reached.fingerprint, reached.packages, config)
 
     @property
     def code_version(self) -> str:
@@ -34,7 +37,8 @@ class Recipe(NamedTuple):
 
     def made_from(self, inputs: Mapping[str, Any]) -> dict[str, str]:
         """The fingerprint of each partition, from the content of its inputs."""
-        common = fingerprint(code=self.code, config=self.config, environment=environment_fingerprint())
+        environment = environment_fingerprint(self.packages)
+        common = fingerprint(code=self.code, config=self.config, environment=environment)
         return {partition: fingerprint(recipe=common, inputs=content) for partition, content in inputs.items()}
 
 

@@ -10,6 +10,8 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.contracts.columns import column_owners, personal_columns, unit_of
+from ml_platform.point_in_time.known_at import declared_knowledge
 from ml_platform.storage.io_managers import PARTITION_COLUMN, SORT_BY
 
 BACKFILL_IN_ONE_RUN = dg.BackfillPolicy.single_run()
@@ -45,7 +47,7 @@ def table_spec(
 
 
 def column_schema(contract: type[dy.Schema]) -> dg.TableSchema:
-    """Columns of a contract: type, whether null is allowed, and what its metadata says in words."""
+    """Columns of a contract: type, whether null is allowed; unit, owner, personal data and known-at as tags."""
     key = set(contract.primary_key())
     columns = [
         dg.TableColumn(
@@ -55,10 +57,23 @@ def column_schema(contract: type[dy.Schema]) -> dg.TableSchema:
             constraints=dg.TableColumnConstraints(
                 nullable=column.nullable, other=["primary key"] if name in key else []
             ),
+            tags=column_tags(contract, name),
         )
         for name, column in contract.columns().items()
     ]
     return dg.TableSchema(columns=columns)
+
+
+def column_tags(contract: type[dy.Schema], name: str) -> dict[str, str]:
+    """What is declared of one column, by tag; a tag that would say nothing is left out."""
+    known = declared_knowledge(contract).get(name)
+    tags = {
+        "unit": unit_of(name, contract.columns()[name].dtype),
+        "known_at": str(known) if known else "",
+        "owner": column_owners(contract).get(name, ""),
+        "personal": personal_columns(contract).get(name, ""),
+    }
+    return {tag: told for tag, told in tags.items() if told}
 
 
 def type_name(dtype: pl.DataType) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ml_platform.errors import PartitionMismatchError
+from ml_platform.errors import PartitionMismatchError, StorageError
 from ml_platform.storage.columns import PARTITION_KEY
 from ml_platform.storage.content import Span, content_hashes
 
@@ -35,7 +35,14 @@ def cut(
 
     Raises:
         PartitionMismatchError: rows belong to none of `partitions`.
+        StorageError: one of `partitions` is the empty text.
     """
+    if "" in partitions:
+        raise StorageError(
+            f"{table}: an empty text cannot be a partition key, as a Delta log takes it for null.",
+            kept="Nothing was published; what was there stands.",
+            remedy="Give that partition a name.",
+        )
     key_expression = pl.lit(UNPARTITIONED) if key is None else pl.col(key) if isinstance(key, str) else key
     keyed = frame.with_columns(key_expression.cast(pl.String).alias(PARTITION_KEY))
     ordered = _in_canonical_order(keyed, [PARTITION_KEY, *sort_by])

@@ -11,9 +11,9 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.metadata import normalize_metadata
 from dagster._core.events import DagsterEvent
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, PrivateAttr
 
-from ml_platform.errors import DefinitionError, PartitionNotPublishedError
+from ml_platform.errors import DefinitionError, PartitionNotPublishedError, TableNotFoundError
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.content import root_hash
 from ml_platform.storage.location import StorageLocation
@@ -24,6 +24,7 @@ from ml_platform.storage.tables import PartitionState, Publication
 PARTITION_COLUMN = "ml_platform/partition_column"
 SORT_BY = "ml_platform/sort_by"
 RECORD_TYPE = "ml_platform/record_type"
+MADE_BY_RUN = "made_by_run"
 
 _LONGEST_FILE_NAME = 150
 
@@ -48,7 +49,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
     order of the rows of a partition (`ml_platform/sort_by`).
     """
 
-    location: StorageLocation = Field(description="Where the tables are.")
+    location: dg.ResourceDependency[StorageLocation]
     _read_by_step: dict[str, dict[str, int]] = PrivateAttr(default_factory=dict)
 
     def handle_output(  # type: ignore[override]
@@ -64,7 +65,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         given = obj if isinstance(obj, Publishable) else Publishable(obj)
         publication = self._publish(context, name, given, partitions)
         self.location.pins(context.step_context.dagster_run).repin(name, publication.version)
-        self._remember(name, given, publication)
+        self._remember(name, given, publication, context.run_id)
         told = {**given.told, **{key: {**told, "reused": True} for key, told in given.reused.items()}}
         own = {key: {"dagster/row_count": publication.rows[key], **told.get(key, {})} for key in partitions}
         metadata = {**self._metadata(context, name, publication), "partitions_reused": len(given.reused)}
@@ -81,9 +82,10 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
 
         Hand it back in `Publishable.reused`, and compute the others.
         """
-        tables = self.location.tables()
-        version = tables.version(name)
-        published = {} if version is None else tables.partitions(name, version)
+        try:
+            published = self.location.tables().partitions(name)
+        except TableNotFoundError:
+            return {}
         return Memo(self.location.artifacts(), name).reusable(made_from, published)
 
     def read_states(self, run: dg.DagsterRun, name: str) -> dict[str, PartitionState]:
@@ -101,8 +103,9 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         computed = [key for key in partitions if key not in given.reused]
         tables = self.location.tables()
         standing: dict[str, PartitionState] = {}
-        publication = Publication(tables.version(name) or 0, {}, {}, (), ())
-        if computed:
+        if not computed:
+            publication = Publication(tables.version(name) or 0, {}, {}, (), ())
+        else:
             frame = _frame(name, given.frame)
             publication = tables.publish(
                 name,
@@ -110,7 +113,10 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
                 computed,
                 key=_partition_column(name, context),
                 sort_by=_texts(context.definition_metadata.get(SORT_BY)),
-                commit=_commit_metadata(context, name, computed, frame.height),
+                commit={
+                    **_commit_metadata(context, name, computed, frame.height),
+                    "read_versions": json.dumps(self._read_by_step.get(context.step_key, {}), sort_keys=True),
+                },
             )
         if given.reused:
             standing = {
@@ -125,9 +131,9 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
             unchanged=(*publication.unchanged, *standing),
         )
 
-    def _remember(self, name: str, given: Publishable, publication: Publication) -> None:
+    def _remember(self, name: str, given: Publishable, publication: Publication, run_id: str) -> None:
         made = {
-            key: Made(made_from, publication.content_hashes[key], given.told.get(key, {}))
+            key: Made(made_from, publication.content_hashes[key], {**given.told.get(key, {}), MADE_BY_RUN: run_id})
             for key, made_from in given.made_from.items()
             if key not in given.reused
         }
@@ -144,14 +150,10 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         version = self.location.pins(context.step_context.dagster_run).pin(name)
         self._read_by_step.setdefault(context.step_context.step.key, {})[name] = version
         asked = list(context.asset_partition_keys) if context.has_asset_partitions else None
-        rows = self.location.tables().scan(name, version=version, partitions=asked)
-        _note(context, self._told(name, version, asked))
+        rows, read = self.location.tables().read(name, version=version, partitions=asked)
+        told = {"table_version": version, "partitions_read": len(read), "partitions_asked": len(asked or read)}
+        _note(context, told)
         return rows.collect() if context.dagster_type.typing_type is pl.DataFrame else rows
-
-    def _told(self, name: str, version: int, asked: Sequence[str] | None) -> dict[str, Any]:
-        published = self.location.tables().partitions(name, version)
-        found = len(published if asked is None else published.keys() & set(asked))
-        return {"table_version": version, "partitions_read": found, "partitions_asked": len(asked or published)}
 
     def _metadata(self, context: dg.OutputContext, name: str, publication: Publication) -> dict[str, Any]:
         return {
@@ -171,7 +173,7 @@ class RecordIOManager(dg.ConfigurableIOManager):
     `ml_platform/record_type` ("module:Class") in the asset's metadata, that model is read, otherwise plain data.
     """
 
-    location: StorageLocation = Field(description="Where the records are.")
+    location: dg.ResourceDependency[StorageLocation]
 
     def handle_output(  # type: ignore[override]
         self, context: dg.OutputContext, obj: Any
@@ -183,11 +185,12 @@ class RecordIOManager(dg.ConfigurableIOManager):
         """
         name = "/".join(context.asset_key.path)
         partitions = _partitions(context)
-        documents = {key: _document(record) for key, record in _by_partition(name, obj, partitions).items()}
+        records = _by_partition(name, obj, partitions)
+        documents = {key: record_document(record) for key, record in records.items()}
         for key, document in documents.items():
-            self.location.artifacts().write(_record_path(name, key), document)
-        hashes = {key: hashlib.sha256(document).hexdigest() for key, document in documents.items()}
-        uri = {key: self.location.artifacts().uri_of(_record_path(name, key)) for key in documents}
+            self.location.artifacts().write(record_path(name, key), document)
+        hashes = {key: _data_version(records[key], document) for key, document in documents.items()}
+        uri = {key: self.location.artifacts().uri_of(record_path(name, key)) for key in documents}
         if len(partitions) > 1:
             yield from materializations(context, hashes, {}, {key: {"dagster/uri": uri[key]} for key in documents})
         else:
@@ -203,7 +206,7 @@ class RecordIOManager(dg.ConfigurableIOManager):
         name = "/".join(context.asset_key.path)
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [UNPARTITIONED]
         store = self.location.artifacts()
-        present = {key: store.read(_record_path(name, key)) for key in keys if store.exists(_record_path(name, key))}
+        present = {key: store.read(record_path(name, key)) for key in keys if store.exists(record_path(name, key))}
         if not present:
             raise PartitionNotPublishedError(
                 f"{name}: no record was written for {', '.join(keys[:3])}{' and more' if len(keys) > 3 else ''}.",
@@ -256,6 +259,7 @@ def _commit_metadata(context: dg.OutputContext, name: str, partitions: Sequence[
         "last_partition": partitions[-1],
         "partitions": str(len(partitions)),
         "rows": str(rows),
+        "sort_by": json.dumps(_texts(context.definition_metadata.get(SORT_BY))),
     }
 
 
@@ -291,9 +295,14 @@ def _by_partition(name: str, obj: Any, partitions: Sequence[str]) -> Mapping[str
     return obj
 
 
-def _document(record: object) -> bytes:
+def record_document(record: object) -> bytes:
     data = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
     return json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False).encode()
+
+
+def _data_version(record: object, document: bytes) -> str:
+    """The record's own word on what it holds (`data_version`), or the hash of all of it."""
+    return str(getattr(record, "data_version", "")) or hashlib.sha256(document).hexdigest()
 
 
 def _parsed(document: bytes, model: str | None) -> Any:
@@ -303,8 +312,9 @@ def _parsed(document: bytes, model: str | None) -> Any:
     return getattr(importlib.import_module(module), attribute).model_validate_json(document)
 
 
-def _record_path(name: str, partition: str) -> str:
+def record_path(name: str, partition: str) -> str:
+    """Where a record is: no two partitions share a path, also where names of files differ by more than case alone."""
     file_name = quote(partition, safe=" ")
-    if len(file_name) > _LONGEST_FILE_NAME:
-        file_name = f"{file_name[:80]}-{hashlib.sha256(partition.encode()).hexdigest()[:16]}"
+    if len(file_name) > _LONGEST_FILE_NAME or any("A" <= letter <= "Z" for letter in partition):
+        file_name = f"{file_name[:60]}+{hashlib.sha256(partition.encode()).hexdigest()}"  # a quoted name has no plus
     return f"records/{name}/{file_name}.json"

@@ -1,9 +1,10 @@
 """What one version of a Delta table consists of, from its log alone, and the commit that makes the next version."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import cached_property, wraps
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable
@@ -11,10 +12,24 @@ from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as NoDeltaTableError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from ml_platform.storage.columns import CONTENT_HASH, PARTITION_KEY, STORAGE_COLUMNS, delta_schema, polars_schema
+from ml_platform.storage.columns import (
+    CONTENT_HASH,
+    PARTITION_KEY,
+    STORAGE_COLUMNS,
+    delta_schema,
+    polars_schema,
+    schema_change,
+)
+from ml_platform.storage.failures import Place, explained, may_pass, persistently
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 _METADATA_PREFIX = "ml_platform."
-_CONFIGURATION = {"delta.logRetentionDuration": "interval 520 weeks"}  # versions stay readable for ten years
+_CONFIGURATION = {
+    "delta.logRetentionDuration": "interval 520 weeks",  # versions stay readable for ten years
+    "delta.checkpointInterval": "10",  # whoever opens the table reads one checkpoint and at most as many commits
+}
 
 
 class StoredFile(NamedTuple):
@@ -26,12 +41,24 @@ class StoredFile(NamedTuple):
     content_hash: str
 
 
-class TableVersion(NamedTuple):
-    """One version: its columns without the storage columns, and the files of each partition."""
+@dataclass(frozen=True, eq=False)
+class TableVersion:
+    """One version, open: its columns without the storage columns, and its data files as rows, by partition and path."""
 
     version: int
     schema: pl.Schema
-    files: Mapping[str, Sequence[StoredFile]]
+    stored: pl.DataFrame = field(repr=False)
+    table: DeltaTable = field(repr=False)
+
+    @cached_property
+    def files(self) -> Mapping[str, Sequence[StoredFile]]:
+        """The files of each partition, by key."""
+        return _by_partition(self.stored)
+
+    def files_of(self, partitions: Iterable[str]) -> Mapping[str, Sequence[StoredFile]]:
+        """The files of those of `partitions` that are published; the cost is theirs, not that of the whole table."""
+        asked = pl.Series(list(partitions), dtype=pl.String)
+        return _by_partition(self.stored.filter(pl.col(PARTITION_KEY).is_in(asked.implode())))
 
 
 class Commit(NamedTuple):
@@ -52,33 +79,51 @@ class Change(NamedTuple):
 
 
 class VersionTakenError(Exception):
-    """Another writer committed first; read the table again and decide again."""
+    """Another writer committed first, or the server did not say; read the table again and decide again."""
 
 
+def _explained(
+    access: Callable[Concatenate[str, Mapping[str, str], Given], Result],
+) -> Callable[Concatenate[str, Mapping[str, str], Given], Result]:
+    """`access` to the log at a URI with these options, whose failures say which setting mends them."""
+
+    @wraps(access)
+    def told(uri: str, options: Mapping[str, str], /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        with explained(Place(uri, options.get("aws_endpoint_url"))):
+            return access(uri, options, *args, **kwargs)
+
+    return told
+
+
+@_explained
 def read_version(uri: str, options: Mapping[str, str], version: int | None = None) -> TableVersion | None:
     """The newest version, or the one asked for; None where there is no such table or version."""
     table = _open(uri, options, version)
     if table is None:
         return None
-    actions = pl.DataFrame(table.get_add_actions(flatten=True))
-    files: dict[str, list[StoredFile]] = defaultdict(list)
-    columns = ("path", "num_records", "size_bytes", f"partition.{CONTENT_HASH}", f"partition.{PARTITION_KEY}")
-    for path, rows, size, content, key in actions.select(columns).sort(columns[-1], "path").iter_rows():
-        files[key].append(StoredFile(path, rows, size, content))
-    return TableVersion(table.version(), polars_schema(table.schema()), dict(files))
+    return _version_of(table)
 
 
+@_explained
+def newer(uri: str, options: Mapping[str, str], before: TableVersion) -> TableVersion:
+    """The newest version now; only commits after `before` are read, and `before` itself is used up."""
+    _patiently(options, before.table.update_incremental)
+    return before if before.table.version() == before.version else _version_of(before.table)
+
+
+@_explained
 def read_history(uri: str, options: Mapping[str, str]) -> list[Commit] | None:
     """Every commit, newest first; None where there is no such table."""
     table = _open(uri, options, None)
-    return None if table is None else [_commit(entry) for entry in table.history()]
+    return None if table is None else [_commit(entry) for entry in _patiently(options, table.history)]
 
 
+@_explained
 def create(uri: str, options: Mapping[str, str], change: Change) -> int:
     """Make the table with its first files; the version is 0.
 
     Raises:
-        VersionTakenError: the table exists.
+        VersionTakenError: the table exists, or the server did not answer.
     """
     try:
         create_table_with_add_actions(
@@ -91,56 +136,67 @@ def create(uri: str, options: Mapping[str, str], change: Change) -> int:
             storage_options=dict(options),
             commit_properties=_properties(change.metadata),
         )
-    except DeltaError as error:
-        if _open(uri, options, None) is None:
-            raise
-        raise VersionTakenError from error
+    except (DeltaError, OSError) as error:
+        _refuse_unless_overtaken(error, uri, options, None)
     return 0
 
 
-def add_columns(uri: str, options: Mapping[str, str], before: TableVersion, schema: pl.Schema) -> None:
-    """Make room for columns that `before` lacks; partitions published earlier are null in them.
-
-    Raises:
-        VersionTakenError: another writer committed after `before`.
-    """
-    table = _open(uri, options, before.version)
-    fields = [field for field in delta_schema(schema).fields if field.name not in (*before.schema, *STORAGE_COLUMNS)]
-    try:
-        if table is not None:
-            table.alter.add_columns(fields, commit_properties=_properties({}))
-    except DeltaError as error:
-        _refuse_unless_overtaken(error, uri, options, before.version)
-
-
+@_explained
 def advance(uri: str, options: Mapping[str, str], before: TableVersion, change: Change, *, replace_all: bool) -> int:
     """Commit `change` as exactly the version after `before`, and return it.
 
     Compare-and-swap: with no retries inside the library, a commit never lands on a table that its writer has not seen.
+    Partitions published earlier are null in a new column, from the same commit on: there is no state between.
 
     Raises:
-        VersionTakenError: another writer committed after `before`.
+        VersionTakenError: another writer committed after `before`, or the server did not answer.
     """
-    table = _open(uri, options, before.version)
-    if table is None:
-        raise VersionTakenError
-    replaced = [] if replace_all else [(file, key) for key in change.replaced for file in before.files.get(key, ())]
+    is_wider = not replace_all and bool(schema_change(before.schema, change.schema).added)
+    has_other_columns = replace_all or is_wider
+    gone = {} if has_other_columns else before.files_of(change.replaced)
+    removals = [_removal(file, key) for key, files in gone.items() for file in files]
     try:
-        table.create_write_transaction(
-            [*change.added, *(_removal(file, key) for file, key in replaced)],
-            mode="overwrite" if replace_all else "append",
+        before.table.create_write_transaction(
+            [*change.added, *removals],
+            mode="overwrite" if has_other_columns else "append",  # the former may change columns, and removes by filter
+            partition_filters=[(PARTITION_KEY, "in", list(change.replaced))] if is_wider else None,
             schema=delta_schema(change.schema),
             partition_by=list(STORAGE_COLUMNS),
             commit_properties=_properties(change.metadata),
         )
-    except DeltaError as error:
+    except (DeltaError, OSError) as error:
         _refuse_unless_overtaken(error, uri, options, before.version)
     return before.version + 1
 
 
+@_explained
+def write_checkpoint(uri: str, options: Mapping[str, str]) -> None:
+    """Sum the log of the newest version up in one file, so that whoever opens the table reads less."""
+    if (table := _open(uri, options, None)) is not None:
+        table.create_checkpoint()
+
+
+def _version_of(table: DeltaTable) -> TableVersion:
+    stored = pl.DataFrame(table.get_add_actions(flatten=True)).select(
+        pl.col(f"partition.{PARTITION_KEY}").alias(PARTITION_KEY),
+        "path",
+        pl.col("num_records").alias("rows"),
+        pl.col("size_bytes").alias("size"),
+        pl.col(f"partition.{CONTENT_HASH}").alias(CONTENT_HASH),
+    )
+    return TableVersion(table.version(), polars_schema(table.schema()), stored.sort(PARTITION_KEY, "path"), table)
+
+
+def _by_partition(stored: pl.DataFrame) -> Mapping[str, Sequence[StoredFile]]:
+    files: dict[str, list[StoredFile]] = {}
+    for key, *file in stored.iter_rows():
+        files.setdefault(key, []).append(StoredFile(*file))
+    return files
+
+
 def _open(uri: str, options: Mapping[str, str], version: int | None) -> DeltaTable | None:
     try:
-        return DeltaTable(uri, version=version, storage_options=dict(options))
+        return _patiently(options, lambda: DeltaTable(uri, version=version, storage_options=dict(options)))
     except NoDeltaTableError:
         return None
     except DeltaError:
@@ -150,11 +206,22 @@ def _open(uri: str, options: Mapping[str, str], version: int | None) -> DeltaTab
         return None
 
 
-def _refuse_unless_overtaken(error: DeltaError, uri: str, options: Mapping[str, str], version: int) -> None:
+def _refuse_unless_overtaken(
+    error: DeltaError | OSError, uri: str, options: Mapping[str, str], version: int | None
+) -> None:
+    """Raise `error`, unless what the table holds decides: another writer was faster, or nobody knows if it landed.
+
+    Without an answer from the server a commit may have landed; the next attempt finds its content there, and no work.
+    """
     newest = _open(uri, options, None)
-    if newest is not None and newest.version() > version:
+    if may_pass(error) or (newest is not None and (version is None or newest.version() > version)):
         raise VersionTakenError from error
     raise error
+
+
+def _patiently(options: Mapping[str, str], read: Callable[[], Result]) -> Result:
+    """What `read` gives, also where an answer breaks off half-way, which deltalake does not try again."""
+    return persistently(read, int(options.get("retry_timeout", "0ms").removesuffix("ms")) / 1000)
 
 
 def _removal(file: StoredFile, partition: str) -> RemoveAction:

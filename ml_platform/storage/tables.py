@@ -27,21 +27,23 @@ from ml_platform.storage.columns import CONTENT_HASH, PARTITION_KEY, delta_schem
 from ml_platform.storage.content import root_hash
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.table_log import Change, Commit, StoredFile, TableVersion, VersionTakenError
+from ml_platform.storage.turns import turn
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*(/[A-Za-z0-9][A-Za-z0-9_\-.]*)*")
-_ATTEMPTS = 40
-_LONGEST_PAUSE_SECONDS = 1.0
+_GIVE_UP_AFTER_SECONDS = 120.0
+_LONGEST_PAUSE_SECONDS = 2.0
 _PARALLEL_WRITES = 8
 
 
 class Publication(NamedTuple):
-    """What publishing did: the version that holds it, and each partition's content hash and rows."""
+    """What publishing did: the version that holds it, each partition's content hash and rows, and attempts made."""
 
     version: int
     content_hashes: dict[str, str]
     rows: dict[str, int]
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
+    attempts: int = 1
 
 
 class PartitionState(NamedTuple):
@@ -51,6 +53,13 @@ class PartitionState(NamedTuple):
     rows: int
 
 
+class Reading(NamedTuple):
+    """Rows of a version, not yet read, and what is published of each partition that they come from."""
+
+    rows: pl.LazyFrame
+    partitions: dict[str, PartitionState]
+
+
 @dataclass(frozen=True)
 class TableStore:
     """The tables below `uri`. A name such as `flights/clean` is also the path of its table."""
@@ -58,11 +67,17 @@ class TableStore:
     uri: str
     delta_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     object_options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    scan_options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The store that the settings name."""
-        return cls(settings.data_uri, settings.delta_options, settings.fsspec_options(settings.data_uri))
+        return cls(
+            settings.data_uri,
+            settings.delta_options,
+            settings.fsspec_options(settings.data_uri),
+            settings.scan_options,
+        )
 
     def publish(
         self,
@@ -88,26 +103,28 @@ class TableStore:
 
         Raises:
             PartitionMismatchError: `frame` has rows of other partitions.
-            StorageError: the columns do not fit those of the table.
+            StorageError: the columns do not fit those of the table; a partition key or the name is impossible.
             WriteConflictError: other writers were faster every time.
         """
         uri = self.uri_of(name)
         delta_schema(frame.schema)  # refuses a type that would not come back
         batch = cut(name, frame, partitions, key, sort_by)
-        files: dict[str, AddAction] = {}
-        for attempt in range(_ATTEMPTS):
-            before = table_log.read_version(uri, self.delta_options)
-            written = _changed(batch, before)
-            if before is not None and not written:
-                return _publication(batch, before.version, written)
-            self._write_missing_files(name, batch, written, files)
-            change = Change([files[key] for key in written], written, batch.frame.schema, commit or {})
+        before = table_log.read_version(uri, self.delta_options)
+        files = self._written_files(name, batch, _changed(batch, before), {})
+        started, attempts = time.monotonic(), 0
+        while not attempts or time.monotonic() - started < _GIVE_UP_AFTER_SECONDS:
+            attempts += 1
             try:
-                return _publication(batch, self._commit(name, before, change), written)
+                with turn(uri):
+                    began = time.monotonic()
+                    return self._land(name, batch, files, commit or {}, before)._replace(attempts=attempts)
             except VersionTakenError:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.02 * 1.5**attempt)))  # noqa: S311 - jitter
+                before = before or table_log.read_version(uri, self.delta_options)
+                pause = min(_LONGEST_PAUSE_SECONDS, 2 * (time.monotonic() - began)) / attempts
+                time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter; who waits longest tries again soonest
         raise WriteConflictError(
-            f"{name}: {_ATTEMPTS} attempts to publish {len(batch.spans)} partitions all lost to other writers.",
+            f"{name}: {attempts} attempts to publish {len(batch.spans)} partitions all lost to other writers.",
+            got=f"no commit of its own in {time.monotonic() - started:.0f} seconds",
             kept="Nothing of this publication is visible; what the others published stands.",
             remedy="Run it again when fewer runs write this table, or give the table a concurrency pool.",
         )
@@ -126,20 +143,33 @@ class TableStore:
             TableNotFoundError: there is no such table or version.
             PartitionNotPublishedError: none of `partitions` is published.
         """
+        return self.read(name, version=version, partitions=partitions).rows
+
+    def read(self, name: str, *, version: int | None = None, partitions: Sequence[str] | None = None) -> Reading:
+        """What `scan` gives, and which partitions it consists of.
+
+        Raises:
+            TableNotFoundError: there is no such table or version.
+            PartitionNotPublishedError: none of `partitions` is published.
+        """
         found = self._read(name, version)
-        chosen = _chosen(name, found, partitions)
-        paths = [f"{self._path_of(name)}/{file.path}" for key in chosen for file in found.files[key] if file.rows]
+        files = found.files if partitions is None else found.files_of(partitions)
+        if partitions and not files:
+            raise _none_published(name, found, partitions)
+        paths = [f"{self._path_of(name)}/{file.path}" for key in files for file in files[key] if file.rows]
+        states = {key: _state(of_one) for key, of_one in files.items()}
         if not paths:
-            return pl.DataFrame(schema=found.schema).lazy()
-        return pl.scan_parquet(
+            return Reading(pl.DataFrame(schema=found.schema).lazy(), states)
+        rows = pl.scan_parquet(
             paths,
             schema=found.schema,
             missing_columns="insert",
             extra_columns="ignore",
             hive_partitioning=False,
             glob=False,
-            storage_options=dict(self.delta_options) or None,
+            storage_options=dict(self.scan_options) or None,
         )
+        return Reading(rows, states)
 
     def partitions(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
         """Content hash and rows of each published partition by key; only the log is read.
@@ -147,7 +177,7 @@ class TableStore:
         Raises:
             TableNotFoundError: there is no such table or version.
         """
-        return {key: _state(files) for key, files in sorted(self._read(name, version).files.items())}
+        return {key: _state(files) for key, files in self._read(name, version).files.items()}
 
     def content_root(self, name: str, partitions: Sequence[str] | None = None, version: int | None = None) -> str:
         """One hash over what is published of `partitions` (all by default); the same content gives the same root.
@@ -199,48 +229,94 @@ class TableStore:
             f"Table {name} {which} at {self.uri}.", remedy=f"Materialize {name}, or look whether data_uri is right."
         )
 
+    def _land(
+        self,
+        name: str,
+        batch: Batch,
+        files: dict[str, AddAction],
+        commit: Mapping[str, str],
+        before: TableVersion | None,
+    ) -> Publication:
+        """One attempt to commit what differs from the newest version, which is `before` or later.
+
+        Raises:
+            VersionTakenError: another writer committed meanwhile.
+        """
+        uri, options = self.uri_of(name), self.delta_options
+        newest = table_log.newer(uri, options, before) if before else table_log.read_version(uri, options)
+        differing = _changed(batch, newest)
+        if newest is not None and not differing:
+            return _publication(batch, newest.version, _landed(newest, files))
+        files.update(self._written_files(name, batch, differing, files))
+        change = Change([files[key] for key in differing], differing, batch.frame.schema, commit)
+        return _publication(batch, self._commit(name, newest, change), differing)
+
     def _commit(self, name: str, before: TableVersion | None, change: Change) -> int:
         uri = self.uri_of(name)
         if before is None:
+            self._refuse_nested(name)
             return table_log.create(uri, self.delta_options, change)
         difference = schema_change(before.schema, change.schema)
         replace_all = not difference.is_compatible
-        if replace_all and not set(before.files) <= set(change.replaced):
+        published = before.stored.get_column(PARTITION_KEY).n_unique()
+        if replace_all and published > len(before.files_of(change.replaced)):
             raise StorageError(
                 f"{name}: the columns differ from those of version {before.version} ({difference}).",
                 expected="the columns that the published partitions have, or new ones beside them",
-                kept=f"Nothing was published; version {before.version} with {len(before.files)} partitions stands.",
-                remedy=f"Materialize all {len(before.files)} partitions in one run: that may change the columns.",
+                kept=f"Nothing was published; version {before.version} with {published} partitions stands.",
+                remedy=f"Materialize all {published} partitions in one run: that may change the columns.",
             )
-        if difference.added and not replace_all:
-            table_log.add_columns(uri, self.delta_options, before, change.schema)
-            raise VersionTakenError  # by this writer itself
         return table_log.advance(uri, self.delta_options, before, change, replace_all=replace_all)
 
-    def _write_missing_files(
-        self, name: str, batch: Batch, partitions: Sequence[str], files: dict[str, AddAction]
-    ) -> None:
-        missing = [key for key in partitions if key not in files]
+    def _refuse_nested(self, name: str) -> None:
+        """Refuse a new table inside the folder of another, whose clean-up would take the files of one for waste."""
+        parts = name.split("/")
+        others = [above for n in range(1, len(parts)) if self.version(above := "/".join(parts[:n])) is not None]
+        stored = ObjectStore(self.uri, self.object_options).below(name).list()
+        others += sorted({f"{name}/{inner}" for info in stored if (inner := info.path.rpartition("/_delta_log/")[0])})
+        if others:
+            raise StorageError(
+                f"{name} cannot be a table: its folder and that of table {others[0]} would lie in one another.",
+                kept="Nothing was published.",
+                remedy="Rename the asset, such as to a key of as many parts as those of the other tables.",
+            )
+
+    def _written_files(
+        self, name: str, batch: Batch, partitions: Sequence[str], present: Mapping[str, AddAction]
+    ) -> dict[str, AddAction]:
+        """A data file for each of `partitions`, written now where it is not among those `present`."""
+        missing = [key for key in partitions if key not in present]
         store = ObjectStore(self.uri, self.object_options).below(name)
         with ThreadPoolExecutor(min(_PARALLEL_WRITES, max(1, len(missing)))) as pool:
-            files.update(zip(missing, pool.map(lambda key: _write_file(store, batch, key), missing), strict=True))
+            return dict(zip(missing, pool.map(lambda key: _write_file(store, batch, key), missing), strict=True))
+
+
+def write_data_file(store: ObjectStore, partition: str, content: str, rows: int, data: bytes) -> AddAction:
+    """The action that adds the file holding `data`, written below the table and not yet visible to anybody."""
+    folder = re.sub(r"[^A-Za-z0-9\-]+", "-", partition).strip("-")[:40] or "key"
+    path = f"{folder}/{content[:12]}-{uuid.uuid4().hex}.parquet"
+    store.write(path, data)
+    values: dict[str, str | None] = {PARTITION_KEY: partition, CONTENT_HASH: content}
+    stats = json.dumps({"numRecords": rows})
+    return AddAction(path, len(data), values, int(time.time() * 1000), data_change=True, stats=stats)
 
 
 def _write_file(store: ObjectStore, batch: Batch, partition: str) -> AddAction:
-    content = batch.content_hashes[partition]
-    folder = re.sub(r"[^A-Za-z0-9\-]+", "-", partition).strip("-")[:40] or "key"
-    path = f"{folder}/{content[:12]}-{uuid.uuid4().hex}.parquet"
     buffer = io.BytesIO()
     batch.slice(partition).write_parquet(buffer)
-    store.write(path, buffer.getvalue())
-    values: dict[str, str | None] = {PARTITION_KEY: partition, CONTENT_HASH: content}
-    stats = json.dumps({"numRecords": batch.rows(partition)})
-    return AddAction(path, buffer.tell(), values, int(time.time() * 1000), data_change=True, stats=stats)
+    return write_data_file(store, partition, batch.content_hashes[partition], batch.rows(partition), buffer.getvalue())
 
 
 def _changed(batch: Batch, before: TableVersion | None) -> tuple[str, ...]:
-    published = {} if before is None else {key: _state(files).content_hash for key, files in before.files.items()}
+    files = {} if before is None else before.files_of(batch.spans)
+    published = {key: found[0].content_hash for key, found in files.items()}
     return tuple(key for key, content in batch.content_hashes.items() if published.get(key) != content)
+
+
+def _landed(newest: TableVersion, files: Mapping[str, AddAction]) -> tuple[str, ...]:
+    """The partitions whose file stands in the log: it was this writer's commit, whose answer got lost."""
+    stored = set(newest.stored.get_column("path"))
+    return tuple(key for key, action in files.items() if action.path in stored)
 
 
 def _publication(batch: Batch, version: int, written: tuple[str, ...]) -> Publication:
@@ -252,17 +328,10 @@ def _state(files: Sequence[StoredFile]) -> PartitionState:
     return PartitionState(files[0].content_hash, sum(file.rows for file in files))
 
 
-def _chosen(name: str, found: TableVersion, partitions: Sequence[str] | None) -> list[str]:
-    if partitions is None:
-        return sorted(found.files)
-    chosen = sorted(set(partitions) & set(found.files))
-    if partitions and not chosen:
-        asked = ", ".join(list(partitions)[:3]) + (f" and {len(partitions) - 3} more" if len(partitions) > 3 else "")
-        raise PartitionNotPublishedError(
-            f"{name}: no partition of those asked for is published in version {found.version}: {asked}.",
-            got=f"{len(found.files)} other partitions, {min(found.files)} to {max(found.files)}"
-            if found.files
-            else "none",
-            remedy=f"Materialize {name} for {asked} first.",
-        )
-    return chosen
+def _none_published(name: str, found: TableVersion, partitions: Sequence[str]) -> PartitionNotPublishedError:
+    asked = ", ".join(list(partitions)[:3]) + (f" and {len(partitions) - 3} more" if len(partitions) > 3 else "")
+    return PartitionNotPublishedError(
+        f"{name}: no partition of those asked for is published in version {found.version}: {asked}.",
+        got=f"{len(found.files)} other partitions, {min(found.files)} to {max(found.files)}" if found.files else "none",
+        remedy=f"Materialize {name} for {asked} first.",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_platform.components.names import ModelName, TableName
 from ml_platform.training.baselines import BaselineConfig
 from ml_platform.training.evaluation import ReportConfig
 from ml_platform.training.gate import GateConfig
@@ -15,17 +16,28 @@ from ml_platform.training.splits import LabelColumns, WindowConfig
 from ml_platform.training.trainers import ParameterValue, TrainerName
 
 
+class CardConfig(BaseModel):
+    """What only people can say of a model; the rest of its card comes from records. A card needs all of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intended_use: str = Field(default="", description="Who uses the model for which decision, in a few sentences.")
+    out_of_scope: Sequence[str] = Field(default=(), description="Uses that the model is not made for, one each.")
+    limits: Sequence[str] = Field(
+        default=(), description="What is known to make it wrong, and what nobody has looked at, one each."
+    )
+
+
 class ModelConfig(BaseModel):
     """One model: its data, how it is searched and fitted, and what it has to pass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(
-        pattern=r"^[a-z][a-z0-9_]*$",
+    name: TableName = Field(
         description="First part of the assets' names: `<name>_model`, `<name>_evaluation`, `<name>_model_version`.",
     )
     description: str = Field(description="What is predicted, for what and when, in one sentence; shown in the UI.")
-    registered_as: str = Field(pattern=r"^[\w\-. ]+$", description="Name of the model in the registry.")
+    registered_as: ModelName = Field(description="Name of the model in the registry.")
     features_table: str = Field(description="Name of the table of features, partitioned by day.")
     labels_table: str = Field(description="Name of the table of labels, partitioned by day.")
     join_on: Sequence[str] = Field(min_length=1, description="Columns of both tables that identify a row.")
@@ -34,6 +46,9 @@ class ModelConfig(BaseModel):
     )
     not_features: Sequence[str] = Field(
         default=(), description="Columns of the features table that are no features; all others are."
+    )
+    card: CardConfig = Field(
+        default=CardConfig(), description="What only people can say of the model, for its card; filled in before one."
     )
     trainer: TrainerName = Field(default="hist_gradient_boosting", description="The estimator.")
     parameters: dict[str, ParameterValue] = Field(

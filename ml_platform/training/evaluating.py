@@ -62,6 +62,7 @@ def evaluate_model(
     report = ModelEvaluation(
         as_of=model.as_of,
         model_sha256=model.sha256,
+        tested_on=current,
         holdout=evaluate("holdout", holdout, config.labels, model.baselines, config.report.slices),
         test=tested and evaluate("test", tested, config.labels, model.baselines, config.report.slices),
         importances=tuple(permutation_importance(fitted, _encoded(holdout, fitted), config.seed)),

@@ -18,6 +18,7 @@ from ml_platform.training.metrics import ALL_METRICS, CalibrationBin, FloatArray
 from ml_platform.training.slices import SliceConfig, SliceScore, score_slices
 from ml_platform.training.splits import LabelColumns
 
+RESAMPLES_OF_SLICES = 250
 COMPARED_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss", "brier_score")
 
 
@@ -110,9 +111,14 @@ def _evaluate(
         positive_rate=float(rows.scored.labels.mean()),
         metrics={metric: interval(metric, rows.scored, rows.sample) for metric in ALL_METRICS},
         baselines=tuple(_compare(rows, baseline) for baseline in baselines),
-        slices=tuple(score_slices(rows.frame, rows.scored, slices)),
+        slices=tuple(score_slices(rows.frame, rows.scored, slices, _fewer(rows.sample))),
         calibration=tuple(calibration_curve(rows.scored.labels, rows.scored.scores)),
     )
+
+
+def _fewer(sample: DaySample) -> DaySample:
+    """The intervals of slices are read and not decided on, and there are many of them."""
+    return DaySample(sample.counts[:RESAMPLES_OF_SLICES])
 
 
 def _compare(rows: EvaluatedRows, baseline: Baseline) -> BaselineScore:

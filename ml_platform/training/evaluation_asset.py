@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.lineage.code import project_fingerprint
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.gate import CheckName
 from ml_platform.training.records import ModelEvaluation, ModelVersion, TrainedModel
@@ -44,6 +45,7 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
         check_specs=_check_specs(key, CHECKS_OF_THE_MODEL),
         required_resource_keys=RESOURCES,
         metadata=_record_type(ModelEvaluation),
+        code_version=project_fingerprint("ml_platform.training.evaluating:evaluate_model")[:16],
     )
     def evaluation(
         context: dg.AssetExecutionContext, model: TrainedModel
@@ -83,6 +85,9 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
         check_specs=_check_specs(key, CHECKS_OF_THE_CHALLENGER),
         required_resource_keys=RESOURCES,
         metadata=_record_type(ModelVersion),
+        code_version=project_fingerprint(
+            "ml_platform.training.evaluating:compare_with_champion", "ml_platform.training.registering:register"
+        )[:16],
     )
     def model_version(
         context: dg.AssetExecutionContext, model: TrainedModel, evaluation: ModelEvaluation
@@ -98,7 +103,8 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
             tables, context.resources.artifacts, config, model, opponent, evaluation.reasons
         )
         version = register(tracking.registry, config, model, champion, decision, context.run.run_id)
-        yield dg.Output(version, metadata={**version_metadata(version), **tracking.metadata(model.mlflow_run_id)})
+        links = {"read_versions": dg.MetadataValue.json(model.snapshot), **tracking.metadata(model.mlflow_run_id)}
+        yield dg.Output(version, metadata={**version_metadata(version), **links})
         for reason in decision.reasons:
             if reason.check in CHECKS_OF_THE_CHALLENGER:
                 yield check_result(reason, key, dg.AssetCheckSeverity.WARN)

@@ -40,7 +40,7 @@ def maintenance_job(use_case: UseCase) -> dg.JobDefinition:
     """The job: one step, in the process of the run."""
     name = f"maintain_{use_case.name}_tables"
 
-    @dg.op(name=name, required_resource_keys={"tables", "tracking"}, out=dg.Out(dg.Nothing))
+    @dg.op(name=_step(use_case), required_resource_keys={"tables", "tracking"}, out=dg.Out(dg.Nothing))
     def maintain_tables(context: dg.OpExecutionContext, config: MaintenanceConfig) -> None:
         places = Places(context.resources.tables.location, context.resources.tracking.registry, context.instance)
         commit = {"run_id": context.run_id, "job": name}
@@ -60,13 +60,18 @@ def maintenance_job(use_case: UseCase) -> dg.JobDefinition:
     return maintenance
 
 
+def _step(use_case: UseCase) -> str:
+    """Not the name of the job, which its graph has."""
+    return f"{use_case.name}_maintenance"
+
+
 def _weekly(use_case: UseCase, job: dg.JobDefinition) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=f"{job.name}_weekly",
         job=job,
         cron_schedule=_SUNDAY_AT_THREE,
         execution_timezone=use_case.timezone,
-        run_config={"ops": {job.name: {"config": {"apply": True}}}},
+        run_config={"ops": {_step(use_case): {"config": {"apply": True}}}},
         description=f"Sundays at three in {use_case.timezone}, with `apply`: who starts this schedule wants it done.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )

@@ -15,7 +15,7 @@ from ml_platform.recovery.isolation import end_with_worker
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.records import Preparation, TrainedModel
 from ml_platform.training.search import Proposal, TrialOutcome, promote, propose
-from ml_platform.training.training_run import TrainingRun, trained_model
+from ml_platform.training.training_run import TrainingRun, origin_of, trained_model, training_code
 
 RESOURCES = {"tables", "artifacts", "tracking"}
 
@@ -42,6 +42,7 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
         owners=use_case.owners,
         kinds={"scikitlearn", "optuna"},
         metadata={"ml_platform/record_type": f"{TrainedModel.__module__}:{TrainedModel.__name__}"},
+        code_version=training_code().fingerprint[:16],
     )
     def train(features: Any, labels: Any) -> Any:
         preparation, proposals = opened(features=features, labels=labels)
@@ -135,11 +136,11 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
         if model is None:
             fitted = run.fit_winner(outcomes[rungs[-1]], lambda step: context.log.info(f"{step} iterations are saved."))
             trials = tuple(outcome for rung in rungs for outcome in outcomes[rung])
-            model = close_search(context, trained_model(preparation, fitted, config), fitted.fit, trials, config)
+            origin = origin_of(use_case.name, config, context.run_id)
+            model = close_search(context, trained_model(preparation, fitted, origin), fitted.fit, trials, config)
             run.finish(model)
-        context.add_output_metadata(
-            {**model_metadata(model), **context.resources.tracking.metadata(model.mlflow_run_id)}
-        )
+        links = context.resources.tracking.metadata(model.mlflow_run_id)
+        context.add_output_metadata({**model_metadata(model, is_reused=preparation.is_done), **links})
         return model
 
     return fit_winner

@@ -63,12 +63,19 @@ def close_search(
         params={**model.parameters, "trainer": model.trainer, "iterations": model.iterations, "seed": config.seed},
         metrics={f"rows_{name}": float(rows) for name, rows in model.rows.items()},
         curves=_curves(trials),
-        tags={"sha256": model.sha256, "model_uri": model.uri},
+        tags={"sha256": model.sha256, "model_uri": model.uri, **_source_tags(model)},
         figures={"search": search_plot(trials)},
+        artifacts={"origin.json": model.origin.model_dump(mode="json")} if model.origin else None,
     )
     mlflow_uri = tracking.log_model(model.mlflow_run_id, config.registered_as, final.model, final.data)
     tracking.close_run(model.mlflow_run_id)
     return model.model_copy(update={"trials": trials, "mlflow_uri": mlflow_uri})
+
+
+def _source_tags(model: TrainedModel) -> dict[str, str]:
+    """The commit, where MLflow's own page shows it."""
+    commit = model.origin and model.origin.checkout.commit
+    return {"mlflow.source.git.commit": commit} if commit else {}
 
 
 def _open_run(

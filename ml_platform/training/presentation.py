@@ -21,8 +21,8 @@ from ml_platform.training.trainers import ParameterValue
 Metadata = dict[str, dg.MetadataValue[Any]]
 
 
-def model_metadata(model: TrainedModel) -> Metadata:
-    """What a model was made of: windows, the winner, every trial, and where its bytes are."""
+def model_metadata(model: TrainedModel, *, is_reused: bool) -> Metadata:
+    """What a model was made of: windows, the winner, every trial, where its bytes are, whether it was found made."""
     scored = [(-t.iterations, t.validation_log_loss) for t in model.trials if t.validation_log_loss is not None]
     return {
         "validation_log_loss": _number(min(scored)[1]),
@@ -33,9 +33,8 @@ def model_metadata(model: TrainedModel) -> Metadata:
         "parameters": dg.MetadataValue.json({name: _short(value) for name, value in model.parameters.items()}),
         "trials": _table(_trial(each) for each in sorted(model.trials, key=lambda t: (t.number, t.iterations))),
         "search": picture("search", search_plot(model.trials)),
-        "read_versions": dg.MetadataValue.json(
-            {each.table: each.version for each in (model.inputs.features, model.inputs.labels)}
-        ),
+        "read_versions": dg.MetadataValue.json(model.snapshot),
+        **_origin(model, is_reused),
         "fingerprint": dg.MetadataValue.text(model.fingerprint),
         "model_sha256": dg.MetadataValue.text(model.sha256),
         "model_uri": dg.MetadataValue.text(model.uri),
@@ -49,6 +48,9 @@ def evaluation_metadata(report: ModelEvaluation, pictures: Mapping[str, bytes]) 
     for each in shown:
         metadata |= _scores(each)
     metadata |= {name: picture(name, png) for name, png in pictures.items()}
+    if report.tested_on is not None:
+        read = (report.tested_on.features, report.tested_on.labels)
+        metadata["read_versions"] = dg.MetadataValue.json({each.table: each.version for each in read})
     return metadata | {f"{each.window}_slices": _table(map(_slice, each.slices)) for each in shown}
 
 
@@ -79,6 +81,18 @@ def check_result(reason: Reason, asset_key: dg.AssetKey, severity: dg.AssetCheck
 def picture(name: str, png: bytes) -> dg.MetadataValue[Any]:
     """A PNG inside the metadata itself, so that it is there wherever the event log is."""
     return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def _origin(model: TrainedModel, is_reused: bool) -> Metadata:
+    """Where it was made, and whether this run made it or found it: by the same fingerprint."""
+    if model.origin is None:
+        return {"reused": dg.MetadataValue.bool(is_reused)}
+    run = dg.MetadataValue.dagster_run(model.origin.dagster_run_id)
+    return {
+        "reused": dg.MetadataValue.bool(is_reused),
+        **({"reused_from": run} if is_reused else {}),
+        "code_from": dg.MetadataValue.text(str(model.origin.checkout)),
+    }
 
 
 def _scores(report: Evaluation) -> Metadata:

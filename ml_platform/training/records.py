@@ -4,11 +4,15 @@ Belongs here: records. Does not: rows, matrices or model bytes, which are object
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_platform.lineage.checkout import Checkout
+from ml_platform.lineage.environment import Environment
 from ml_platform.training.baselines import Baseline
+from ml_platform.training.config import ModelConfig
 from ml_platform.training.evaluation import Evaluation
 from ml_platform.training.gate import GateDecision, Reason
 from ml_platform.training.importance import Importance
@@ -61,6 +65,20 @@ class TrainingSet(BaseModel):
     baselines: tuple[Baseline, ...] = Field(description="The baselines, fitted on the fit window.")
 
 
+class Origin(BaseModel):
+    """What a model can be made from again, with the tables of its snapshot; how it was told to be made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    use_case: str = Field(description="Name of the use case.")
+    config: ModelConfig = Field(description="The whole configuration, the seed among it.")
+    code: Mapping[str, str] = Field(description="Hash of each definition that training reaches, by `module:name`.")
+    packages: tuple[str, ...] = Field(description="Packages that this code uses; a change of one changes the model.")
+    checkout: Checkout = Field(description="Where the code was from.")
+    environment: Environment = Field(description="All that was installed.")
+    dagster_run_id: str = Field(description="The Dagster run that made it.")
+
+
 class TrainedModel(BaseModel):
     """A fitted model and what it follows from; stored as the asset's record."""
 
@@ -81,6 +99,17 @@ class TrainedModel(BaseModel):
     trials: tuple[TrialOutcome, ...] = Field(description="Every trial on every rung that it reached.")
     mlflow_run_id: str = Field(description="The MLflow run that has its parameters, metrics and plots.")
     mlflow_uri: str = Field(description="The model in MLflow.")
+    origin: Origin | None = Field(default=None, description="What it can be made from again; null if not recorded.")
+
+    @property
+    def data_version(self) -> str:
+        """What follows from this model is stale if its bytes or its fingerprint change, not if it took longer."""
+        return hashlib.sha256(f"{self.sha256}:{self.fingerprint}".encode()).hexdigest()
+
+    @property
+    def snapshot(self) -> dict[str, int]:
+        """Version of each table that it was made from."""
+        return {each.table: each.version for each in (self.inputs.features, self.inputs.labels)}
 
 
 class ModelEvaluation(BaseModel):
@@ -90,6 +119,7 @@ class ModelEvaluation(BaseModel):
 
     as_of: dt.date = Field(description="First day of the as-of month.")
     model_sha256: str = Field(description="Hash of the bytes of the evaluated model.")
+    tested_on: Inputs | None = Field(default=None, description="The tables that the as-of month was read from.")
     holdout: Evaluation = Field(description="The days just before as-of; what the gate decides on.")
     test: Evaluation | None = Field(description="The as-of month itself; null while it has too few labels.")
     importances: tuple[Importance, ...] = Field(description="Permutation importance on the holdout, descending.")

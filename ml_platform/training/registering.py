@@ -28,6 +28,7 @@ def register(
         gate="approved" if decision.approved else "refused",
         gate_reason=gate_reason(decision),
         mlflow_uri=model.mlflow_uri,
+        snapshot=model.snapshot,
         tags={"dagster_run_id": dagster_run_id},
     )
     return ModelVersion(

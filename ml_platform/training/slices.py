@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import DefinitionError
-from ml_platform.training.intervals import ScoredRows
+from ml_platform.training.intervals import DaySample, Interval, ScoredRows, interval
 from ml_platform.training.metrics import FloatArray, IntArray, MetricName, is_defined, score
 
 SLICE_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss")
@@ -45,6 +45,9 @@ class SliceScore(BaseModel):
     positive_rate: float = Field(description="Share of true labels.")
     mean_score: float = Field(description="Mean predicted probability.")
     metrics: dict[MetricName, float | None] = Field(description="Metrics by name.")
+    intervals: dict[MetricName, Interval] = Field(
+        default_factory=dict, description="The metrics that are defined, with 95 % intervals by resampling days."
+    )
 
 
 def slices_of(frame: pl.DataFrame, config: SliceConfig) -> Iterator[Slice]:
@@ -67,9 +70,14 @@ def slices_of(frame: pl.DataFrame, config: SliceConfig) -> Iterator[Slice]:
                 yield Slice(column, str(value), np.asarray(rows, dtype=np.int64))
 
 
-def score_slices(frame: pl.DataFrame, rows: ScoredRows, config: SliceConfig) -> list[SliceScore]:
-    """The metrics of every slice that is large enough; `frame` and `rows` are in the same order."""
-    return [_score_slice(piece, cut(rows, piece.rows), SLICE_METRICS) for piece in slices_of(frame, config)]
+def score_slices(
+    frame: pl.DataFrame, rows: ScoredRows, config: SliceConfig, sample: DaySample | None = None
+) -> list[SliceScore]:
+    """The metrics of every slice that is large enough, with intervals where a `sample` of the days of `rows` is given.
+
+    `frame` and `rows` are in the same order.
+    """
+    return [_score_slice(piece, cut(rows, piece.rows), SLICE_METRICS, sample) for piece in slices_of(frame, config)]
 
 
 def cut(rows: ScoredRows, chosen: IntArray) -> ScoredRows:
@@ -77,14 +85,16 @@ def cut(rows: ScoredRows, chosen: IntArray) -> ScoredRows:
     return ScoredRows(rows.labels[chosen], rows.scores[chosen], rows.days[chosen])
 
 
-def _score_slice(piece: Slice, rows: ScoredRows, metrics: Sequence[MetricName]) -> SliceScore:
+def _score_slice(piece: Slice, rows: ScoredRows, metrics: Sequence[MetricName], sample: DaySample | None) -> SliceScore:
+    defined = [metric for metric in metrics if is_defined(metric, rows.labels)]
     return SliceScore(
         column=piece.column,
         value=piece.value,
         rows=len(rows.labels),
         positive_rate=_mean(rows.labels.astype(np.float64)),
         mean_score=_mean(rows.scores),
-        metrics={m: score(m, rows.labels, rows.scores) if is_defined(m, rows.labels) else None for m in metrics},
+        metrics={m: score(m, rows.labels, rows.scores) if m in defined else None for m in metrics},
+        intervals={m: interval(m, rows, sample) for m in defined} if sample is not None else {},
     )
 
 

@@ -8,24 +8,33 @@ Belongs here: which work is done, and where its state is. Does not: when it is d
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from ml_platform.errors import TrialLostError
-from ml_platform.evaluation import metrics
-from ml_platform.lineage.fingerprints import code_fingerprint, environment_fingerprint, fingerprint
+from ml_platform.lineage.checkout import this_checkout
+from ml_platform.lineage.code import ReachedCode, reached_code
+from ml_platform.lineage.environment import environment_fingerprint, packages_behind, this_environment
+from ml_platform.lineage.fingerprints import fingerprint
 from ml_platform.recovery.checkpoints import CheckpointStore
 from ml_platform.recovery.isolation import run_isolated
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking import models
 from ml_platform.tracking.models import TabularModel, dumps, loads
-from ml_platform.training import baselines, fit, search, splits, trainers, training_set
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.fit import FinalFit, fit_final
-from ml_platform.training.records import Inputs, Preparation, TrainedModel, TrainingSet
-from ml_platform.training.search import Proposal, TrialOutcome, TrialSettings, failed_trial, promote, run_trial
-from ml_platform.training.splits import Windows
+from ml_platform.training.records import Inputs, Origin, Preparation, TrainedModel, TrainingSet
+from ml_platform.training.search import (
+    Proposal,
+    TrialOutcome,
+    TrialSettings,
+    failed_trial,
+    promote,
+    propose,
+    run_trial,
+)
+from ml_platform.training.splits import Windows, windows_at
 from ml_platform.training.trainers import FitPlan
-from ml_platform.training.training_set import MATRICES, read_matrices
+from ml_platform.training.training_set import MATRICES, build_matrices, read_matrices, read_rows
 
 RESULT = "result.json"
 WHAT_A_MODEL_FOLLOWS_FROM = (
@@ -42,6 +51,14 @@ WHAT_A_MODEL_FOLLOWS_FROM = (
     "baselines",
     "seed",
 )
+KNOWN_OTHERWISE = (
+    "ml_platform.lineage",
+    "ml_platform.recovery",
+    "ml_platform.storage",
+    "ml_platform.training.config",
+    "ml_platform.training.records",
+)
+"""What training uses and no model follows from: tables count by their content, the configuration by its values."""
 
 
 class FittedWinner(NamedTuple):
@@ -146,13 +163,44 @@ class Reporting(NamedTuple):
 
 def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) -> str:
     """Hash of everything that the model follows from; threads, reports and the gate are not among it."""
+    code = training_code()
     return fingerprint(
         content=[inputs.features.content_root, inputs.labels.content_root],
-        code=code_fingerprint(metrics, models, baselines, fit, search, splits, trainers, training_set),
+        code=code.fingerprint,
         config={name: getattr(config, name) for name in WHAT_A_MODEL_FOLLOWS_FROM},
-        environment=environment_fingerprint(),
+        environment=environment_fingerprint(code.packages),
         windows=windows,
     )
+
+
+@cache
+def training_code() -> ReachedCode:
+    """The code that every model follows from, from its rows to its bytes, and the packages that it uses."""
+    sources = (windows_at, read_rows, build_matrices, propose, fit_trial, TrainingRun)
+    return reached_code(*sources, apart_from=KNOWN_OTHERWISE)
+
+
+def origin_of(use_case: str, config: ModelConfig, dagster_run_id: str) -> Origin:
+    """What is needed to make a model of this process again, besides its snapshot."""
+    return Origin(
+        use_case=use_case,
+        config=config,
+        code=training_code().definitions,
+        packages=tuple(sorted(packages_behind(training_code().packages))),
+        checkout=this_checkout(),
+        environment=this_environment(),
+        dagster_run_id=dagster_run_id,
+    )
+
+
+def record_of(artifacts: ObjectStore, uri: str, fingerprint: str) -> bytes | None:
+    """The `TrainedModel` of that fingerprint, as JSON; its bytes are at `uri`, as `fit_winner` placed them.
+
+    Found although the artifacts may have been moved since.
+    """
+    *_, use_case, name, _ = uri.split("/")
+    path = f"training/{use_case}/{name}/{fingerprint}/{RESULT}"
+    return artifacts.read(path) if artifacts.exists(path) else None
 
 
 def import_before_forking() -> None:
@@ -173,8 +221,9 @@ def fit_trial(run: TrainingRun, proposal: Proposal, iterations: int) -> TrialOut
     return result.outcome
 
 
-def trained_model(preparation: Preparation, fitted: FittedWinner, config: ModelConfig) -> TrainedModel:
+def trained_model(preparation: Preparation, fitted: FittedWinner, origin: Origin) -> TrainedModel:
     """The record of a fitted winner, before it is known which trials there were and where MLflow has it."""
+    config = origin.config
     known = fitted.training_set
     return TrainedModel(
         as_of=preparation.as_of,
@@ -192,6 +241,7 @@ def trained_model(preparation: Preparation, fitted: FittedWinner, config: ModelC
         trials=(),
         mlflow_run_id=preparation.mlflow_run_id,
         mlflow_uri="",
+        origin=origin,
     )
 
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,10 +20,10 @@ READINGS, TRAILING, TOTAL = (dg.AssetKey(["toy", name]) for name in ("readings",
 
 
 class World:
-    """The assets, a folder of state and an instance; 100 is added to every reading of the `shifted` days."""
+    """The assets, where their data are and an instance; 100 is added to every reading of the `shifted` days."""
 
-    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
-        self.settings = Settings(home=folder)
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self.settings = settings
         self.instance = instance
         self.shifted: set[str] = set()
         self.assets = [self._readings(), self._trailing(), self._total()]

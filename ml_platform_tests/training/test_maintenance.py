@@ -186,7 +186,7 @@ def job_run(places: Places, config: Mapping[str, object]) -> dg.ExecuteInProcess
     resources = {**storage_resources(settings), "tracking": MlflowTracking.from_settings(settings)}
     definitions = dg.Definitions.merge(maintenance_definitions(toy_use_case()), dg.Definitions(resources=resources))
     job = definitions.resolve_job_def("maintain_toy_tables")
-    return job.execute_in_process(instance=places.instance, run_config={"ops": {job.name: {"config": config}}})
+    return job.execute_in_process(instance=places.instance, run_config={"ops": {"toy_maintenance": {"config": config}}})
 
 
 def told(result: dg.ExecuteInProcessResult) -> dict[str, object]:

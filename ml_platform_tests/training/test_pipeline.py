@@ -1,7 +1,7 @@
 """The three assets in real Dagster runs, on real tables and a real MLflow store."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import dagster as dg
@@ -17,6 +17,7 @@ from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.pipeline import build_pipeline
 from ml_platform.training.records import ModelEvaluation, ModelVersion, TrainedModel
+from ml_platform.training.training_run import training_code
 from ml_platform_tests.training.scenario import departures, publish, toy_model, toy_use_case
 
 
@@ -62,6 +63,31 @@ def data_versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {event.asset_key.path[-1]: event.tags["dagster/data_version"] for event in events if event.tags}
 
 
+def told(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.MetadataValue]:  # type: ignore[type-arg]
+    """Metadata of the model."""
+    events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    return next(event.metadata for event in events if event.asset_key.path[-1] == "delay_model")
+
+
+def test_a_version_carries_its_snapshot_and_what_it_is_made_from(world: World) -> None:
+    model = TrainedModel.model_validate_json(world.record("delay_model", "2013-03-01"))
+    assert world.registry.get("toy_delay", 1).snapshot == model.snapshot == {"toy/features": 0, "toy/labels": 0}
+    assert model.origin is not None
+    assert model.origin.config.model_dump(mode="json") == toy_model().model_dump(mode="json")
+    assert model.origin.dagster_run_id == world.march.run_id
+    assert set(model.origin.packages) <= model.origin.environment.packages.keys()
+    assert told(world.march)["read_versions"].value == model.snapshot
+
+
+def test_code_versions_follow_from_the_code(world: World) -> None:
+    (model, evaluation, version) = (
+        world.march.job_def.asset_layer.get(dg.AssetKey(["toy", f"delay_{name}"])).code_version
+        for name in ("model", "evaluation", "model_version")
+    )
+    assert model == training_code().fingerprint[:16]
+    assert len({model, evaluation, version, None}) == 4
+
+
 def test_a_month_is_trained_evaluated_and_registered(world: World) -> None:
     model = TrainedModel.model_validate_json(world.record("delay_model", "2013-03-01"))
     report = ModelEvaluation.model_validate_json(world.record("delay_evaluation", "2013-03-01"))
@@ -91,6 +117,10 @@ def test_a_rerun_fits_nothing_and_gives_the_same_versions(world: World) -> None:
     again = train(world.settings, world.instance, "2013-03-01", toy_model())
     assert not [event for event in again.all_events if "trial" in (event.step_key or "")]
     assert data_versions(again) == data_versions(world.march)
+    assert len(set(data_versions(again).values())) == 3
+    assert told(again)["reused"].value is True
+    assert told(again)["reused_from"].value == world.march.run_id
+    assert told(world.march)["reused"].value is False
     assert len(world.registry.versions("toy_delay")) == 1
 
 

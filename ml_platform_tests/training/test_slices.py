@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ml_platform.errors import DefinitionError
-from ml_platform.training.intervals import ScoredRows
+from ml_platform.training.intervals import ScoredRows, draw_days
 from ml_platform.training.slices import SliceConfig, score_slices, slices_of
 from ml_platform_tests.training.scenario import departures
 
@@ -38,6 +38,16 @@ def test_a_ranking_of_a_slice_of_one_class_is_null() -> None:
     scored = score_slices(FRAME, on_time, SliceConfig(by=("carrier",), minimum_rows=1))
     assert [each.metrics["roc_auc_score"] for each in scored] == [None] * 3
     assert all(each.metrics["log_loss"] is not None for each in scored)
+
+
+def test_a_slice_has_an_interval_around_each_score_that_is_defined() -> None:
+    sample = draw_days(10, 100, seed=0)
+    scored = score_slices(FRAME, ROWS, SliceConfig(by=("carrier",), minimum_rows=1), sample)
+    for piece in scored:
+        assert piece.intervals.keys() == piece.metrics.keys()
+        assert all(found.low <= found.value <= found.high for found in piece.intervals.values())
+    on_time = score_slices(FRAME, ROWS._replace(labels=np.zeros(200, dtype=bool)), SliceConfig(by=("carrier",)), sample)
+    assert not [piece for piece in on_time if "roc_auc_score" in piece.intervals]
 
 
 def test_a_missing_column_is_named() -> None:

@@ -1,18 +1,33 @@
+import datetime as dt
+import inspect
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
+from ml_platform.lineage import code, environment
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.storage.pins import Pins
+from ml_platform.storage.tables import TableStore
 from ml_platform.tracking.models import TabularModel
+from ml_platform.training import trainers
 from ml_platform.training.config import ModelConfig
+from ml_platform.training.records import TrainedModel
 from ml_platform.training.search import Proposal
 from ml_platform.training.splits import windows_at
 from ml_platform.training.trainers import TRAINERS, FitPlan, HistGradientBoosting, TrainingData
-from ml_platform.training.training_run import TrainingRun, training_fingerprint
-from ml_platform.training.training_set import LabelledRows, build_matrices, read_matrices, write_matrices
-from ml_platform_tests.training.scenario import FEATURES, MARCH, departures, toy_inputs, toy_model
+from ml_platform.training.training_run import TrainingRun, training_code, training_fingerprint
+from ml_platform.training.training_set import (
+    LabelledRows,
+    build_matrices,
+    read_matrices,
+    resolve_inputs,
+    write_matrices,
+)
+from ml_platform_tests.training.scenario import FEATURES, MARCH, departures, publish, toy_inputs, toy_model
 
 
 class KilledWhenFast(HistGradientBoosting):
@@ -84,6 +99,75 @@ def test_a_fit_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> None
     resumed = run.fit_winner(trials, lambda step: None)
     assert resumed.fit.resumed_from == 16
     assert resumed.fit.sha256 == opened(tmp_path / "again").fit_winner(trials, lambda step: None).fit.sha256
+
+
+def fingerprint_after(changed: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    """The fingerprint if `trainers.py` read `changed`."""
+    copy = folder / "trainers.py"
+    copy.write_text(changed)
+    find = inspect.unwrap(code._file)
+    monkeypatch.setattr(code, "_file", lambda name: copy if name == trainers.__name__ else find(name))
+    for cached in (code._parsed, code._mentioned, code._hash, training_code):
+        cached.cache_clear()
+    try:
+        return fingerprint_of()
+    finally:
+        training_code.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "changes"),
+    [
+        ("early_stopping=False", "early_stopping=True", True),
+        ("early_stopping=False,", "early_stopping=False,  # it is told when to stop", False),
+        ('"""The model of the planned number of trees."""', '"""Trees."""', False),
+        ("can be fitted a bit", "can be fitted a little", False),
+        ("features cannot be used", "features are of no use", False),
+    ],
+    ids=["code", "comment", "docstring", "module docstring", "text of an error"],
+)
+def test_a_line_of_training_code_counts_and_prose_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, instead: str, changes: bool
+) -> None:
+    source = Path(trainers.__file__).read_text()
+    assert line in source
+    before = fingerprint_after(source, monkeypatch, tmp_path)
+    assert (fingerprint_after(source.replace(line, instead), monkeypatch, tmp_path) != before) is changes
+
+
+def test_the_data_version_of_a_model_is_its_bytes_and_fingerprint_whoever_made_it() -> None:
+    def version_of(**changes: str) -> str:
+        values: dict[str, Any] = {"sha256": "a", "fingerprint": "b", "mlflow_run_id": "c", **changes}
+        return TrainedModel.model_construct(**values).data_version
+
+    assert version_of() == version_of(mlflow_run_id="d")
+    assert len({version_of(), version_of(sha256="e"), version_of(fingerprint="e")}) == 3
+
+
+def test_plots_and_the_gate_are_no_part_of_a_model() -> None:
+    reached = training_code().definitions
+    assert not [
+        name for name in reached if name.startswith(("ml_platform.training.plots", "ml_platform.training.gate"))
+    ]
+    assert {"ml_platform.training.search:run_trial", "ml_platform.training.splits:Windows"} <= reached.keys()
+
+
+def test_a_package_of_another_version_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, version_of = fingerprint_of(), environment.version_of
+    monkeypatch.setattr(environment, "version_of", lambda name: "9.9" if name == "scipy" else version_of(name))
+    assert fingerprint_of() != before
+
+
+def test_one_changed_row_is_another_fingerprint(tmp_path: Path) -> None:
+    tables, config, before = TableStore(f"file://{tmp_path}/lake"), toy_model(), dt.date(2013, 3, 1)
+    frame = departures()
+    found: list[str] = []
+    for rows in (frame, frame.with_columns(hour=pl.col("hour") + (pl.int_range(pl.len()) == 7).cast(pl.Int64)), frame):
+        publish(tables, rows)
+        pins = Pins(ObjectStore(f"file://{tmp_path}/artifacts"), tables, f"run-{len(found)}")
+        inputs = resolve_inputs(pins, "toy", config, before)
+        found.append(training_fingerprint(config, inputs, windows_at(MARCH, "America/New_York", config.windows)))
+    assert found[0] == found[2] != found[1]
 
 
 def test_the_fingerprint_follows_from_what_the_model_follows_from() -> None:
