@@ -10,27 +10,23 @@ import dataframely as dy
 import polars as pl
 from dataframely.exc import SchemaError
 
+from ml_platform.contracts.columns import personal
 from ml_platform.errors import ContractViolatedError, DefinitionError, PartitionMismatchError
 
 WHOLE_TABLE = "all"
 _PLAN = "\n\nResolved plan"  # polars appends the query plan to an error, which says nothing about the frame
 SHOWN = 5  # partitions told in full; the rest are counted
+MAY_BE_PERSONAL = personal("holds every value of a refused row, personal ones too")
 
 
 class Quarantine(dy.Schema):
     """One row that a contract refused, as it stood before the refusal. A row refused twice stands here twice."""
 
-    partition = dy.String(
-        nullable=False, metadata={"description": "Partition key of the refused row; `all` without partitions."}
-    )
-    table = dy.String(nullable=False, metadata={"description": "Table that the row was meant for."})
-    broken_rules = dy.String(
-        nullable=False, metadata={"description": "Rules of the contract that the row broke, by comma."}
-    )
-    row_key = dy.String(
-        nullable=False, metadata={"description": "Values of the contract's primary key, as a JSON object."}
-    )
-    row = dy.String(nullable=False, metadata={"description": "All values of the row, as a JSON object."})
+    partition = dy.String(description="Partition key of the refused row; `all` without partitions.")
+    table = dy.String(description="Table that the row was meant for.")
+    broken_rules = dy.String(description="Rules of the contract that the row broke, by comma.")
+    row_key = dy.String(metadata=MAY_BE_PERSONAL, description="Values of the contract's primary key, as a JSON object.")
+    row = dy.String(metadata=MAY_BE_PERSONAL, description="All values of the row, as a JSON object.")
 
 
 class PartitionCount(NamedTuple):

@@ -6,11 +6,13 @@ Belongs here: turning an audit into what the UI shows. Does not: the audit (`aud
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+import dataframely as dy
 
 from ml_platform.components.reuse import Plan
+from ml_platform.contracts.columns import masked_json, masked_value, masked_values
 from ml_platform.data.audit import Audited, Conservation
 from ml_platform.errors import ContractViolatedError, LeakageError
-from ml_platform.point_in_time.audit import KnowledgeAudit
+from ml_platform.point_in_time.audit import KnowledgeAudit, Leak
 from ml_platform.storage.io_managers import DeltaTableIOManager
 
 ROWS_MEET_THE_CONTRACT = "rows_meet_the_contract"
@@ -70,7 +72,9 @@ def conservation_check(key: dg.AssetKey, conserved: Conservation, todo: Plan) ->
     )
 
 
-def require_all_accepted(audited: Audited, key: dg.AssetKey, tables: DeltaTableIOManager) -> None:
+def require_all_accepted(
+    audited: Audited, contract: type[dy.Schema], key: dg.AssetKey, tables: DeltaTableIOManager
+) -> None:
     """Pass if every row of a table that is computed, not delivered, holds to its contract.
 
     Raises:
@@ -82,7 +86,7 @@ def require_all_accepted(audited: Audited, key: dg.AssetKey, tables: DeltaTableI
     rules = ", ".join(f"{rows:,} by '{rule}'" for rule, rows in audited.refused_by_rule.items())
     raise ContractViolatedError(
         f"{name}: {audited.refused.height:,} of {audited.rows_in:,} computed rows break the contract, {rules}",
-        got=f"for example {audited.refused.item(0, 'row')}",
+        got=f"for example {masked_json(audited.refused.item(0, 'row'), contract)}",
         kept=f"Nothing was published; {standing_version(tables, key)} stands",
         remedy="Correct the function that computes the table, or its contract; its input has been accepted before",
     )
@@ -105,7 +109,9 @@ def standing_version(tables: DeltaTableIOManager, key: dg.AssetKey) -> str:
     return "no version" if version is None else f"version {version}"
 
 
-def require_no_leak(knowledge: KnowledgeAudit, key: dg.AssetKey, tables: DeltaTableIOManager) -> None:
+def require_no_leak(
+    knowledge: KnowledgeAudit, contract: type[dy.Schema], key: dg.AssetKey, tables: DeltaTableIOManager
+) -> None:
     """Pass if no feature changed when the future was hidden.
 
     Raises:
@@ -118,7 +124,15 @@ def require_no_leak(knowledge: KnowledgeAudit, key: dg.AssetKey, tables: DeltaTa
     raise LeakageError(
         f"{'/'.join(key.path)}: {counted} what was not yet known: {', '.join(columns[:8])}",
         expected="the same values when all that became known later is hidden",
-        got=str(knowledge.leaks[0]),
+        got=str(_shown(knowledge.leaks[0], contract)),
         kept=f"Nothing was published; {standing_version(tables, key)} stands",
         remedy="Take values through ml_platform.point_in_time.windows, whose joins go by the moment of knowing",
+    )
+
+
+def _shown(leak: Leak, contract: type[dy.Schema]) -> Leak:
+    return leak._replace(
+        key=masked_values(leak.key, contract.primary_key(), contract),
+        value_seen=masked_value(leak.value_seen, leak.column, contract),
+        value_masked=masked_value(leak.value_masked, leak.column, contract),
     )

@@ -9,6 +9,7 @@ from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Conservation, Quarantine, audit, violation
+from ml_platform.data.calling import quoting_no_personal_value
 from ml_platform.data.checks import (
     conservation_check,
     contract_check,
@@ -29,6 +30,7 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
     The quarantine is published even where so many rows are refused that the clean table is not: it is what to look at.
     """
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
+    source_contract = use_case.resolve(landed.contract)
     recipe = Recipe.of(function, contract, audit, reject_above=table.reject_above)
     spec, quarantine = _clean_spec(use_case, table, recipe), _quarantine_spec(use_case, table, recipe)
     source_key = use_case.key(table.source)
@@ -53,8 +55,10 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         made_from = recipe.made_from(contents(context, source_key, [use_case.key(name) for name in references]))
         todo = plan(tables, [spec.key, quarantine.key], made_from)
         rows = rows_of(source, LANDING_DAY if table.partition_column else None, todo.compute)
+        with quoting_no_personal_value(_name(spec.key), [source_contract]):
+            made = function(rows.lazy(), **references).collect()
         audited = audit(
-            function(rows.lazy(), **references).collect(),
+            made,
             contract,
             table=_name(spec.key),
             partition_column=table.partition_column,
@@ -83,6 +87,7 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
 def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTable) -> dg.AssetsDefinition:
     """A pure function of the same days of one table; the rows that it leaves out are counted as declared drops."""
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
+    source_contract = use_case.resolve(from_table.contract)
     recipe, source_key = Recipe.of(function, contract, audit), use_case.key(table.source)
     spec = table_spec(
         use_case,
@@ -106,12 +111,13 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
     def derive(context: dg.AssetExecutionContext, source: pl.LazyFrame) -> Events:
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(contents(context, source_key)))
         rows = rows_of(source, from_table.partition_column, todo.compute)
-        derived = function(rows.lazy()).collect()
+        with quoting_no_personal_value(_name(spec.key), [source_contract]):
+            derived = function(rows.lazy()).collect()
         audited = audit(
             derived, contract, table=_name(spec.key), partition_column=table.partition_column, reject_above=0
         )
         yield contract_check(spec.key, audited, todo)
-        require_all_accepted(audited, spec.key, context.resources.tables)
+        require_all_accepted(audited, contract, spec.key, context.resources.tables)
         conserved = Conservation(rows.height, derived.height, 0, dropped=rows.height - derived.height)
         yield conservation_check(spec.key, conserved, todo)
         yield dg.Output(todo.publishable(spec.key, audited.accepted))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.components.names import LandingPath, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 
@@ -12,13 +13,15 @@ from ml_platform.components.use_case import load_use_case
 class LandedTable(dg.Model, dg.Resolvable):
     """A raw table: what the upstream delivered, typed but not judged."""
 
-    name: str = Field(description="Name of the table, the last part of its asset key.")
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and origin, in one sentence; shown in the UI.")
-    landing: str = Field(
+    landing: LandingPath = Field(
         description="Path of the object below the landing zone. With `{day}` in it there is one object a day, and the "
         "table is partitioned by day; without, the whole table is one object."
     )
     contract: str = Field(description="`module:Schema` of the landed columns, named and typed as in the object.")
+    source: str = Field("", description="Who provides the data and where they can be had; a data sheet needs it.")
+    licence: str = Field("", description="Terms under which the data may be used; a data sheet needs it.")
     day_columns: Sequence[str] = Field(
         default=("year", "month", "day"),
         description="Columns that say which day a row belongs to: one date column, or year, month and day as numbers.",
@@ -37,14 +40,14 @@ class LandedTable(dg.Model, dg.Resolvable):
 class CleanedTable(dg.Model, dg.Resolvable):
     """A table that its contract vouches for, and the quarantine of the rows that broke it."""
 
-    name: str = Field(description="Name of the table, the last part of its asset key.")
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
     source: str = Field(description="Name of the landed table that the rows come from.")
     function: str = Field(
         description="`module:function` from the source frame (and the references) to one clean row for each source row."
     )
     contract: str = Field(description="`module:Schema` that every published row holds to.")
-    quarantine: str = Field(description="Name of the table of refused rows, each with the rules that it broke.")
+    quarantine: TableName = Field(description="Name of the table of refused rows, each with the rules that it broke.")
     references: Sequence[str] = Field(
         default=(), description="Names of unpartitioned tables passed to the function by their name."
     )
@@ -59,11 +62,14 @@ class CleanedTable(dg.Model, dg.Resolvable):
 class DerivedTable(dg.Model, dg.Resolvable):
     """A table that is a pure function of the same days of one other table, such as labels."""
 
-    name: str = Field(description="Name of the table, the last part of its asset key.")
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
     source: str = Field(description="Name of the cleaned table that the rows come from.")
     function: str = Field(description="`module:function` from the source frame to the derived frame; it may drop rows.")
     contract: str = Field(description="`module:Schema` that every row must hold to; one broken row refuses the run.")
+    leaves_out: str = Field(
+        "", description="Which rows of the source have no row here, and why; a card of a model that uses it needs this."
+    )
     partition_column: str = Field(description="Column whose date is the partition.")
 
 
@@ -78,7 +84,7 @@ class FeatureInput(dg.Model, dg.Resolvable):
 class FeatureTable(dg.Model, dg.Resolvable):
     """Features of each row at its prediction time, from what was known by then and nothing else."""
 
-    name: str = Field(description="Name of the table, the last part of its asset key.")
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and prediction time, in one sentence; shown in the UI.")
     rows: str = Field(description="Name of the cleaned table whose rows are predicted for.")
     prediction_at: str = Field(description="`module:function` that adds the instant `prediction_at` to each row.")

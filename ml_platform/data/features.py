@@ -13,6 +13,7 @@ from ml_platform.components.reuse import Plan, Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Quarantine, audit
+from ml_platform.data.calling import quoting_no_personal_value
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
 from ml_platform.data.component import CleanedTable, FeatureTable
 from ml_platform.errors import PartitionNotPublishedError
@@ -63,24 +64,25 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         }
         spine = _spine(use_case, table, known[table.rows], cleaned[table.rows], todo.compute)
         inputs = {history.parameter: known[history.table] for history in table.inputs}
-        features = build_features(function, spine=spine, inputs=inputs, prediction_at=prediction_at)
-        knowledge = audit_knowledge(
-            function,
-            built=features,
-            key=contract.primary_key(),
-            spine=spine,
-            inputs=inputs,
-            prediction_at=prediction_at,
-            cuts=table.audit_cuts,
-            look_back=LookBack(table.partition_column, max(_tables(table).values())),
-        )
+        with quoting_no_personal_value("/".join(spec.key.path), contracts.values()):
+            features = build_features(function, spine=spine, inputs=inputs, prediction_at=prediction_at)
+            knowledge = audit_knowledge(
+                function,
+                built=features,
+                key=contract.primary_key(),
+                spine=spine,
+                inputs=inputs,
+                prediction_at=prediction_at,
+                cuts=table.audit_cuts,
+                look_back=LookBack(table.partition_column, max(_tables(table).values())),
+            )
         yield _knowledge_check(spec.key, knowledge)
-        require_no_leak(knowledge, spec.key, context.resources.tables)
+        require_no_leak(knowledge, contract, spec.key, context.resources.tables)
         audited = audit(
             features, contract, table="/".join(spec.key.path), partition_column=table.partition_column, reject_above=0
         )
         yield contract_check(spec.key, audited, todo)
-        require_all_accepted(audited, spec.key, context.resources.tables)
+        require_all_accepted(audited, contract, spec.key, context.resources.tables)
         yield dg.Output(todo.publishable(spec.key, audited.accepted))
 
     return compute

@@ -16,6 +16,7 @@ from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 
 LANDING_DAY = "landing_day"
+LANDING_PATTERN = "ml_platform/landing_pattern"
 
 
 def landing_spec(use_case: UseCase, table: LandedTable) -> dg.AssetSpec:
@@ -27,6 +28,7 @@ def landing_spec(use_case: UseCase, table: LandedTable) -> dg.AssetSpec:
         kinds={"csv"},
         owners=use_case.owners,
         partitions_def=use_case.by_day if table.is_daily else None,
+        metadata={LANDING_PATTERN: table.landing},
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import dataframely as dy
 import polars as pl
 
+from ml_platform.contracts.columns import masked_value
 from ml_platform.data.landing_formats import KEPT, LAND_AGAIN, LandingFormat, Undecided, read_undecided, unreadable
 from ml_platform.errors import LandingColumnsError, LandingDayError, LandingError, LandingObjectMissingError
 
@@ -137,6 +138,8 @@ def _require_columns(found: list[str], expected: list[str], name: str, contract:
         return
     told = [f"'{column}' missing{_near(column, extra)}" for column in missing]
     told += [f"'{column}' not declared" for column in extra]
+    if len(missing) == len(expected):  # then these may be values of a first row, which no error may show
+        told = ["none of these; is its header line missing?"]
     raise LandingColumnsError(
         f"{name} does not have the columns of {contract.__name__}",
         expected=f"its {len(expected)} columns",
@@ -160,7 +163,8 @@ def _wrong_types(undecided: Undecided, frame: pl.DataFrame, name: str, contract:
     for column in frame.columns:
         bad = (undecided.frame[column].is_not_null() & frame[column].is_null()).arg_true()
         if len(bad):
-            line, value = undecided.line_of(bad[0]), undecided.frame[column][bad[0]]
+            line, found = undecided.line_of(bad[0]), undecided.frame[column][bad[0]]
+            value = masked_value(found, column, contract)
             values = "1 value is not" if len(bad) == 1 else f"{len(bad)} values are not"
             told.append(f"'{column}' is {frame.schema[column]}, {values}, first {value!r} in {line}")
     return unreadable(

@@ -88,8 +88,9 @@ def _read_csv(text: str, name: str, null_values: Sequence[str]) -> Undecided:
     except csv.Error as error:
         raise unreadable(name, f"cannot be read as CSV at line {rows.line_num}", got=str(error)) from error
     _require_whole_lines(records, len(header), ends_whole=text.endswith("\n"), name=name)
-    if twice := sorted({column for column in header if header.count(column) > 1}):
-        raise LandingColumnsError(f"{name} names a column twice", got=_listed(twice), kept=KEPT, remedy=LAND_AGAIN)
+    if twice := [str(i) for i, column in enumerate(header, start=1) if header.count(column) > 1]:
+        got = f"the same name for columns {', '.join(twice)}"  # without a header these are values, so they are not told
+        raise LandingColumnsError(f"{name} names a column twice", got=got, kept=KEPT, remedy=LAND_AGAIN)
     if not records:
         raise empty(name, "a header and no row")
     try:
@@ -128,7 +129,9 @@ def _read_json_lines(text: str, name: str) -> Undecided:
         except json.JSONDecodeError as error:
             raise unreadable(name, f"is truncated or not JSON in line {number}", got=error.msg) from error
         if not isinstance(record, dict):
-            raise unreadable(name, f"has no record in line {number}", expected="a JSON object", got=line[:40])
+            raise unreadable(
+                name, f"has no record in line {number}", expected="a JSON object", got=f"a {type(record).__name__}"
+            )
         records.append({key: _as_text(value) for key, value in record.items()})
     columns = {key: pl.String for record in records for key in record}
     if not records or not columns:
@@ -148,7 +151,3 @@ def _read_parquet(data: bytes, name: str) -> Undecided:
     if frame.is_empty():
         raise empty(name, "columns and no row")
     return Undecided(frame, lambda row: f"row {row + 1}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)

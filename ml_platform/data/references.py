@@ -11,7 +11,8 @@ from typing import Any
 import dataframely as dy
 
 from ml_platform.components.use_case import UseCase
-from ml_platform.data.component import DataPipeline, FeatureTable
+from ml_platform.contracts.columns import personal_columns
+from ml_platform.data.component import CleanedTable, DataPipeline, DerivedTable, FeatureTable
 from ml_platform.errors import DefinitionError
 from ml_platform.point_in_time.known_at import knowledge
 
@@ -27,6 +28,9 @@ def require_fitting(pipeline: DataPipeline, use_case: UseCase) -> None:
         found = use_case.resolve(contract)
         if not (isinstance(found, type) and issubclass(found, dy.Schema)):
             raise _not_a(table, contract, found, "a contract: a subclass of dataframely.Schema", where)
+    daily: list[CleanedTable | DerivedTable | FeatureTable] = [*pipeline.cleaned, *pipeline.derived, *pipeline.features]
+    for made in daily:
+        _require_partition_that_may_be_shown(made, use_case.resolve(made.contract), where)
     for table, function in _functions(pipeline):
         found = use_case.resolve(function)
         if not inspect.isfunction(found):
@@ -58,6 +62,19 @@ def _require_parameters(table: FeatureTable, function: Any, where: str) -> None:
             expected=f"inputs for {', '.join(taken) or 'none'}",
             got=", ".join(given) or "none",
             remedy="Correct `inputs`, or the function's parameters after the first, which is the rows",
+        )
+
+
+def _require_partition_that_may_be_shown(
+    table: CleanedTable | DerivedTable | FeatureTable, contract: type[dy.Schema], where: str
+) -> None:
+    """Partition keys stand in every run, event and path."""
+    if table.partition_column in personal_columns(contract):
+        raise DefinitionError(
+            f"{where}: '{table.name}' is partitioned by '{table.partition_column}', which {contract.__name__} declares "
+            "personal; its values would stand in every run, event and path",
+            expected="a column that leads to nobody, such as a day",
+            remedy="Choose another partition_column",
         )
 
 

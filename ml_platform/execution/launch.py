@@ -71,7 +71,7 @@ class RunRequest(NamedTuple):
 
 
 def platform_location(name: str) -> CodeLocation:
-    """One of the platform's own locations: data, training or serving."""
+    """One of the platform's own locations: data, training, serving or provenance."""
     return CodeLocation(name, f"ml_platform.{name}.definitions")
 
 

@@ -49,6 +49,12 @@ NEVER: dict[str, Any] = {_METADATA_KEY: KnownAt("never")}
 """Column metadata: nobody recorded when the value became known, so no feature may use it."""
 
 
+def declared_knowledge(schema: type[dy.Schema]) -> Mapping[str, KnownAt]:
+    """When columns of `schema` become known, of those that say so."""
+    declared = {name: (column.metadata or {}).get(_METADATA_KEY) for name, column in schema.columns().items()}
+    return {name: known for name, known in declared.items() if isinstance(known, KnownAt)}
+
+
 def knowledge(schema: type[dy.Schema]) -> Mapping[str, KnownAt]:
     """When each column of `schema` becomes known, in column order.
 

@@ -61,5 +61,5 @@ def test_the_difference_of_two_versions_shows_no_personal_value(home: Path) -> N
     before = tables.publish("flights/clean", flown, ["2013-01-01"], **key).version
     after = tables.publish("flights/clean", flown.with_columns(tail_number=pl.lit("NCANARY8")), ["2013-01-01"], **key)
     asked = ("table", "diff", "flights/clean", str(before), str(after.version), "--partition", "2013-01-01")
-    assert "[personal]" in run(*asked)
+    assert "(personal)" in run(*asked)
     assert "NCANARY" not in run(*asked) + run(*asked, "--json")

@@ -17,6 +17,7 @@ from ml_platform.settings import PROJECT_ROOT, Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.resources import storage_resources
+from ml_platform.storage.restoring import restore
 from ml_platform.storage.tables import TableStore
 from ml_platform_tests.data.landing_zone import flight_line, flights_object, land_days, weather_object
 
@@ -212,3 +213,15 @@ def test_a_correction_is_computed_for_its_day_and_for_the_days_that_look_back_to
     platform.landing.write(f"flights/flights/{DAYS[1]}.csv", corrected)
     counts = {e.asset_key.path[-1]: e.metadata["partitions_computed"].value for e in checks(platform.build(*DAYS))}
     assert counts == {"clean": 1, "weather_clean": 0, "delay_labels": 1, "delay_features": 2}
+
+
+def test_a_restored_table_is_not_reused_but_made_from_its_inputs_again(platform: Platform) -> None:
+    platform.build(*DAYS)
+    platform.landing.write(f"flights/flights/{DAYS[1]}.csv", flights_object(DAYS[1], [flight_line(DAYS[1], 777)]))
+    platform.build(*DAYS)
+    right = platform.hashes()
+    for table in ("raw", "clean"):
+        assert restore(platform.tables, f"flights/{table}", 0).is_needed
+    counts = {e.asset_key.path[-1]: e.metadata["partitions_computed"].value for e in checks(platform.build(*DAYS))}
+    assert counts == {"clean": 1, "weather_clean": 0, "delay_labels": 0, "delay_features": 0}
+    assert platform.hashes() == right

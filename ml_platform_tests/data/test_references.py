@@ -15,6 +15,7 @@ MISTAKES = [
     ("function: cleaning:clean_weather", "function: contract:CleanWeather", "got the class CleanWeather"),
     ("parameter: weather,", "parameter: wether,", "Expected inputs for flights, weather; got flights, wether"),
     ("contract: contract:CleanWeather", "contract: contract:RawWeather", "RawWeather does not say when column"),
+    ("partition_column: service_date", "partition_column: tail_number", "CleanFlights declares personal"),
 ]
 
 

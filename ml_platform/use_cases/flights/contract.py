@@ -10,6 +10,7 @@ import polars as pl
 
 from ml_platform.point_in_time.known_at import ALWAYS, NEVER, known_at
 from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES, NEW_YORK
+from ml_platform.use_cases.flights.registers import LEADS_TO_AN_OWNER
 
 NEW_YORK_AIRPORTS = "^(EWR|JFK|LGA)$"
 
@@ -32,7 +33,11 @@ class RawFlights(dy.Schema):
     arr_delay = dy.Int64(nullable=True, description="Arrival delay, minutes; null if cancelled or diverted.")
     carrier = dy.String(nullable=True, description="Carrier code.")
     flight = dy.Int64(nullable=True, description="Flight number.")
-    tailnum = dy.String(nullable=True, description="Registration or fleet number of the aircraft that flew.")
+    tailnum = dy.String(
+        nullable=True,
+        metadata=LEADS_TO_AN_OWNER,
+        description="Registration or fleet number of the aircraft that flew.",
+    )
     origin = dy.String(nullable=True, description="Airport of departure.")
     dest = dy.String(nullable=True, description="Airport of destination.")
     air_time = dy.Int64(nullable=True, description="Time in the air, minutes.")
@@ -103,7 +108,9 @@ class CleanFlights(dy.Schema):
         nullable=True, min=1, metadata=AT_ARRIVAL, description="Time in the air; null if cancelled or diverted."
     )
     tail_number = dy.String(
-        nullable=True, metadata=AT_DEPARTURE, description="Aircraft that flew, which swaps decide as late as departure."
+        nullable=True,
+        metadata={**AT_DEPARTURE, **LEADS_TO_AN_OWNER},
+        description="Aircraft that flew, which swaps decide as late as departure.",
     )
     is_cancelled = dy.Bool(metadata=NEVER, description="Never departed. When that was announced is not recorded.")
     is_diverted = dy.Bool(metadata=NEVER, description="Departed, and has no arrival at its destination.")
@@ -151,17 +158,29 @@ class CleanWeather(dy.Schema):
     observed_hour_at = dy.Datetime(
         primary_key=True, time_zone="UTC", time_unit="us", metadata=AFTER_THE_HOUR, description="Start of the hour."
     )
-    temperature_fahrenheit = dy.Float64(nullable=True, min=-60, max=130, metadata=AFTER_THE_HOUR)
-    dew_point_fahrenheit = dy.Float64(nullable=True, min=-80, max=100, metadata=AFTER_THE_HOUR)
-    relative_humidity_percent = dy.Float64(nullable=True, min=0, max=100, metadata=AFTER_THE_HOUR)
+    temperature_fahrenheit = dy.Float64(
+        nullable=True, min=-60, max=130, metadata=AFTER_THE_HOUR, description="Temperature of the air."
+    )
+    dew_point_fahrenheit = dy.Float64(
+        nullable=True, min=-80, max=100, metadata=AFTER_THE_HOUR, description="Temperature at which dew forms."
+    )
+    relative_humidity_percent = dy.Float64(
+        nullable=True, min=0, max=100, metadata=AFTER_THE_HOUR, description="Relative humidity."
+    )
     wind_direction_degrees = dy.Int64(
         nullable=True, min=0, max=360, metadata=AFTER_THE_HOUR, description="Origin of the wind; null if variable."
     )
-    wind_speed_mph = dy.Float64(nullable=True, metadata=AFTER_THE_HOUR)
+    wind_speed_mph = dy.Float64(nullable=True, metadata=AFTER_THE_HOUR, description="Mean speed of the wind.")
     wind_gust_mph = dy.Float64(nullable=True, metadata=AFTER_THE_HOUR, description="Null without gusts.")
-    precipitation_inches = dy.Float64(nullable=True, min=0, max=20, metadata=AFTER_THE_HOUR)
-    pressure_millibars = dy.Float64(nullable=True, min=850, max=1090, metadata=AFTER_THE_HOUR)
-    visibility_miles = dy.Float64(nullable=True, min=0, metadata=AFTER_THE_HOUR)
+    precipitation_inches = dy.Float64(
+        nullable=True, min=0, max=20, metadata=AFTER_THE_HOUR, description="Precipitation of the hour."
+    )
+    pressure_millibars = dy.Float64(
+        nullable=True, min=850, max=1090, metadata=AFTER_THE_HOUR, description="Pressure at sea level."
+    )
+    visibility_miles = dy.Float64(
+        nullable=True, min=0, metadata=AFTER_THE_HOUR, description="How far one sees; ten is the most that is reported."
+    )
 
     @dy.rule()
     def wind_speed_is_plausible(cls) -> pl.Expr:
@@ -180,32 +199,32 @@ class Airports(dy.Schema):
     """One airport of the United States as the airport list has it; the list is incomplete."""
 
     airport = dy.String(primary_key=True, metadata=ALWAYS, description="Airport code.")
-    name = dy.String(metadata=ALWAYS)
-    latitude_degrees = dy.Float64(min=-90, max=90, metadata=ALWAYS)
-    longitude_degrees = dy.Float64(min=-180, max=180, metadata=ALWAYS)
-    altitude_feet = dy.Int64(metadata=ALWAYS)
+    name = dy.String(metadata=ALWAYS, description="Name of the airport.")
+    latitude_degrees = dy.Float64(min=-90, max=90, metadata=ALWAYS, description="Latitude; north is positive.")
+    longitude_degrees = dy.Float64(min=-180, max=180, metadata=ALWAYS, description="Longitude; east is positive.")
+    altitude_feet = dy.Int64(metadata=ALWAYS, description="Altitude of the airfield.")
     time_zone = dy.String(nullable=True, metadata=ALWAYS, description="IANA time zone; null for three small airports.")
 
 
 class Planes(dy.Schema):
     """One aircraft of the register, which lacks 15.6 % of the flights; a snapshot, so not for features."""
 
-    tail_number = dy.String(primary_key=True, description="Registration.")
+    tail_number = dy.String(primary_key=True, metadata=LEADS_TO_AN_OWNER, description="Registration.")
     manufactured_year = dy.Int64(nullable=True, min=1900, max=2100, description="Year built; null if not registered.")
-    aircraft_type = dy.String()
-    manufacturer = dy.String()
-    model = dy.String()
-    engine_count = dy.Int64(min=1)
-    seat_count = dy.Int64(min=1)
+    aircraft_type = dy.String(description="Kind of aircraft, such as fixed wing with several engines.")
+    manufacturer = dy.String(description="Who built it, as registered.")
+    model = dy.String(description="Model, as registered.")
+    engine_count = dy.Int64(min=1, description="Number of engines.")
+    seat_count = dy.Int64(min=1, description="Number of seats.")
     cruising_speed_mph = dy.Int64(nullable=True, min=1, description="Null for all but 23 aircraft.")
-    engine_type = dy.String()
+    engine_type = dy.String(description="Kind of engine, such as turbo-fan.")
 
 
 class Airlines(dy.Schema):
     """One carrier."""
 
     carrier = dy.String(primary_key=True, regex=r"^[A-Z0-9]{2}$", metadata=ALWAYS, description="Carrier code.")
-    name = dy.String(metadata=ALWAYS)
+    name = dy.String(metadata=ALWAYS, description="Name of the carrier.")
 
 
 class DelayLabels(dy.Schema):

@@ -5,6 +5,10 @@ Belongs here: columns and types of the landed objects. Does not: what the cleane
 
 import dataframely as dy
 
+from ml_platform.contracts.columns import personal
+
+LEADS_TO_AN_OWNER = personal("the public aircraft register names the owner of a registration")
+
 
 class RawAirports(dy.Schema):
     """One airport of the register, untouched."""
@@ -22,7 +26,7 @@ class RawAirports(dy.Schema):
 class RawPlanes(dy.Schema):
     """One aircraft of the register, untouched."""
 
-    tailnum = dy.String(primary_key=True, description="Registration.")
+    tailnum = dy.String(primary_key=True, metadata=LEADS_TO_AN_OWNER, description="Registration.")
     year = dy.Int64(nullable=True, description="Year of manufacture.")
     type = dy.String(nullable=True, description="Type of aircraft.")
     manufacturer = dy.String(nullable=True, description="Manufacturer.")

@@ -1,0 +1,60 @@
+"""The provenance code location. Assembly only."""
+
+import warnings
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ml_platform.provenance.card_assets import card_asset, sheets_asset
+from ml_platform.provenance.catalog import Catalog, read_catalogs
+from ml_platform.settings import Settings
+from ml_platform.storage.resources import storage_resources
+from ml_platform.tracking.resource import MlflowTracking
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """The model cards and data sheets of all use cases.
+
+    Raises:
+        DefinitionError: a declaration is wrong, or a report would show a personal column.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # what a single-run backfill is to Dagster
+        found = [definitions for catalog in read_catalogs() for definitions in _of(catalog)]
+    return dg.Definitions.merge(
+        *found,
+        dg.Definitions(
+            resources={**storage_resources(settings), "tracking": MlflowTracking.from_settings(settings)},
+            executor=dg.in_process_executor,
+        ),
+    )
+
+
+def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
+    """The assets of one use case, the assets of other locations that they follow, and their jobs."""
+    catalog.require_no_personal_slices()
+    use_case = catalog.use_case
+    for config in catalog.models:
+        cards = card_asset(catalog, config)
+        upstream = [dg.AssetSpec(key, partitions_def=use_case.by_as_of_month) for key in cards.asset_deps[cards.key]]
+        job = dg.define_asset_job(
+            f"write_{use_case.name}_{config.name}_card",
+            dg.AssetSelection.assets(cards),
+            description=f"Writes the card of the version of {config.registered_as} for an as-of month.",
+        )
+        yield dg.Definitions(assets=[cards, *upstream], jobs=[job])
+    if catalog.tables:
+        sheets = sheets_asset(catalog)
+        tables = [
+            dg.AssetSpec(dg.AssetKey(name.split("/")), partitions_def=use_case.by_day if table.is_daily else None)
+            for name, table in catalog.tables.items()
+        ]
+        job = dg.define_asset_job(
+            f"write_{use_case.name}_data_sheets",
+            dg.AssetSelection.assets(sheets),
+            description="Writes the data sheet of each table that is published.",
+        )
+        yield dg.Definitions(assets=[sheets, *tables], jobs=[job])
+
+
+defs = build_definitions(Settings())
