@@ -26,7 +26,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note how a test, or one of its fixtures, went."""
     for config in _SESSIONS:
         outcomes = config.stash[OUTCOMES]
-        if report.failed or report.when == "call":
+        if report.failed or (report.when == "call" and report.passed):
             outcomes[report.nodeid] = outcomes.get(report.nodeid, True) and report.passed
 
 

@@ -18,7 +18,7 @@ from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 
 class Recipe(NamedTuple):
-    """What a table follows from besides its inputs: the project's code that makes it, its packages and configuration."""
+    """What a table follows from besides its inputs: the project code that makes it, its packages, its configuration."""
 
     code: str
     packages: frozenset[str]

@@ -58,7 +58,7 @@ def model_card(evidence: Evidence, name: str, version: int) -> ModelCard:
     registered = evidence.tracking.registry.get(name, version)
     stored = record_of(evidence.artifacts, registered.uri, registered.fingerprint)
     model = TrainedModel.model_validate_json(stored) if stored else None
-    judged = _judged(evidence, declared, registered)
+    judged = judgement_of(evidence, declared, registered)
     features = declared.catalog.tables.get(declared.catalog.name(declared.config.features_table))
     gaps = [*_undeclared(declared, features, model), *_unrecorded(declared, registered, model, judged)]
     require_complete(f"The card of {name} version {version} (as of {registered.as_of})", gaps)
@@ -151,7 +151,7 @@ def _has_intervals(piece: SliceScore) -> bool:
     return piece.intervals.keys() == {metric for metric, value in piece.metrics.items() if value is not None}
 
 
-def _judged(evidence: Evidence, declared: DeclaredModel, registered: RegisteredModel) -> Judged | None:
+def judgement_of(evidence: Evidence, declared: DeclaredModel, registered: RegisteredModel) -> Judged | None:
     """From the records of the month while they are of this version, then from the card that was kept."""
     prefix, month = declared.catalog.name(declared.config.name), registered.as_of.isoformat()
     report = _record(evidence, record_path(f"{prefix}_evaluation", month), ModelEvaluation)

@@ -83,6 +83,10 @@ class AssetLinks:
         """Name of the class of a record asset, without its module."""
         return str(self._node(name).metadata[RECORD_TYPE]).rpartition(":")[2]
 
+    def code_version(self, name: str) -> str | None:
+        """Version of the code that makes the asset, as it is now; None where it declares none."""
+        return self._node(name).code_version
+
     def parents(self, name: str) -> list[str]:
         """Assets that it is made from."""
         keys = sorted(_name(key) for key in self._node(name).parent_keys)

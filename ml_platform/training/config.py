@@ -28,6 +28,25 @@ class CardConfig(BaseModel):
     )
 
 
+class ReadinessLimits(BaseModel):
+    """What the owners of a model hold to be acceptable; its ML Test Score is measured against these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feature_seconds_a_day: float = Field(
+        default=2.0, gt=0, description="Seconds that the features of one day may take, as recorded runs took them."
+    )
+    hours_to_a_new_feature: float = Field(
+        default=2.0, gt=0, description="Hours that all features of the snapshot and the training may take together."
+    )
+    champion_age_days: int = Field(
+        default=62, ge=1, description="Days after its as-of day on which a version may still predict."
+    )
+    slowdown: float = Field(
+        default=2.0, gt=1, description="By which factor a training may take longer than the median of other versions."
+    )
+
+
 class ModelConfig(BaseModel):
     """One model: its data, how it is searched and fitted, and what it has to pass."""
 
@@ -49,6 +68,9 @@ class ModelConfig(BaseModel):
     )
     card: CardConfig = Field(
         default=CardConfig(), description="What only people can say of the model, for its card; filled in before one."
+    )
+    readiness: ReadinessLimits = Field(
+        default=ReadinessLimits(), description="Limits of the ML Test Score; nothing of the model follows from them."
     )
     trainer: TrainerName = Field(default="hist_gradient_boosting", description="The estimator.")
     parameters: dict[str, ParameterValue] = Field(
