@@ -44,7 +44,7 @@ def reproduce(
     registry entry or artifact is touched. The exit code is 0 if the model's bytes and all predictions are equal, 1 if
     they are not.
     """
-    from ml_platform.provenance.declarations import declared_deployment, declared_model
+    from ml_platform.provenance.catalog import read_catalogs
     from ml_platform.provenance.reproduce import Declared
     from ml_platform.provenance.reproduce import reproduce as make_again
     from ml_platform.settings import Settings
@@ -52,11 +52,12 @@ def reproduce(
     name, version = _named(model)
     if code not in ("recorded", "current"):
         raise typer.BadParameter("recorded or current", param_hint="--code")
+    declared = Declared.of(read_catalogs(), name)
     found = make_again(
         Settings(),
         name,
         version,
-        declared=Declared(declared_model(name), declared_deployment(name) if predictions else None),
+        declared=declared if predictions else declared._replace(deployment=None),
         code="current" if code == "current" else "recorded",
         tell=lambda text: typer.echo(f"{text} …", err=True),
     )

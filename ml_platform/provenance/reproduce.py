@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from ml_platform.errors import ReproductionError
 from ml_platform.lineage.checkout import Checkout, git, this_checkout
 from ml_platform.lineage.environment import this_environment
+from ml_platform.provenance.catalog import Catalog
 from ml_platform.provenance.reproduce_differences import (
     code_differences,
     config_differences,
@@ -64,6 +65,16 @@ class Declared(NamedTuple):
 
     model: ModelConfig | None
     deployment: Deployment | None
+
+    @classmethod
+    def of(cls, catalogs: Sequence[Catalog], registered_as: str) -> "Declared":
+        """What the use cases say of the model; nothing where no use case has it any more."""
+        models = (each.model(registered_as) for each in catalogs)
+        deployments = (each.deployment for each in catalogs if each.deployment)
+        return cls(
+            next((model for model in models if model), None),
+            next((each for each in deployments if each.champion.registered_model == registered_as), None),
+        )
 
 
 def reproduce(

@@ -90,7 +90,9 @@ class ModelRegistry:
         known = [each.version for each in self.versions(name) if each.fingerprint == fingerprint]
         version = known[-1] if known else versions.made(self._tracking_uri, name, facts, mlflow_uri, tags or {})
         self._record(
-            name, lambda now: None if version in _versions_of(now) else Entry(version, "registered", by, "", facts)
+            name,
+            lambda now: None if version in _versions_of(now) else Entry(version, "registered", by, "", facts),
+            new=None if known else version,
         )
         return self.set_gate(name, version, gate, gate_reason, by=by) if gate != "pending" else self.get(name, version)
 
@@ -297,12 +299,18 @@ class ModelRegistry:
             raise _nothing_to_go_back_to(name, "no other version is promoted", standing)
         return standing.aliases[LAST_KNOWN_GOOD]
 
-    def _record(self, name: str, decide: Callable[[Sequence[RegistryEvent]], Entry | None]) -> Standing:
-        """Where every version stands once `decide` is in the log and MLflow shows it."""
+    def _record(
+        self, name: str, decide: Callable[[Sequence[RegistryEvent]], Entry | None], *, new: int | None = None
+    ) -> Standing:
+        """Where every version stands once `decide` is in the log and MLflow shows it.
+
+        A log begins with what MLflow has of versions from before it, which a version made just now, `new`, is not.
+        """
         log, head = self._log(name), self._mirror.head(name)
         if head is None and not log.events():
             for event in versions.as_events(name, self._mirror.versions(name)):
-                self._adopt(log, event)
+                if event.version != new:
+                    self._adopt(log, event)
         events = log.record(decide, head)
         standing = Standing(events)
         if events:

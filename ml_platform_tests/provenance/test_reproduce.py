@@ -10,7 +10,7 @@ from ml_platform.commands.reproduce import told
 from ml_platform.errors import ModelNotFoundError, ReproductionError
 from ml_platform.lineage.checkout import Checkout, git
 from ml_platform.lineage.environment import Environment
-from ml_platform.provenance.declarations import declared_deployment, declared_model
+from ml_platform.provenance.catalog import read_catalogs
 from ml_platform.provenance.reproduce import Code, Declared, code_of, reproduce
 from ml_platform.provenance.reproduce_differences import (
     code_differences,
@@ -169,11 +169,11 @@ def test_code_that_git_does_not_have_is_said(
 
 
 def test_the_use_cases_say_how_a_model_is_made_and_where_it_predicts() -> None:
-    model, deployment = declared_model("flights_delay"), declared_deployment("flights_delay")
+    model, deployment = Declared.of(read_catalogs(), "flights_delay")
     assert model is not None
     assert deployment is not None
     assert (model.name, deployment.predictions.name) == ("delay", "delay_predictions")
-    assert (declared_model("nothing"), declared_deployment("nothing")) == (None, None)
+    assert Declared.of(read_catalogs(), "nothing") == (None, None)
 
 
 def test_an_origin_can_be_written_and_read() -> None:

@@ -16,7 +16,7 @@ from ml_platform.errors import (
 from ml_platform.tracking._client import client
 from ml_platform.tracking.mirror import HEAD_TAG, ClientMirror, Shown, mirror_of
 from ml_platform.tracking.models import dumps
-from ml_platform.tracking.registry import Gate, ModelRegistry, RegisteredModel
+from ml_platform.tracking.registry import Gate, ModelRegistry, RegisteredModel, this_user
 from ml_platform.tracking.registry_log import Entry, Head, RegistryLog
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.versions import made
@@ -207,6 +207,7 @@ def test_the_log_tells_what_happened_by_whom_and_why(registry: ModelRegistry) ->
     actions = [(each.version, each.action) for each in registry.log(NAME)]
     each_month = [(version, action) for version in (1, 2) for action in ("registered", "gate_approved", "promoted")]
     assert actions == [*each_month, (2, "rolled_back")]
+    assert registry.log(NAME)[0].by == this_user()
     assert (registry.log(NAME)[-1].by, registry.log(NAME)[-1].reason) == ("ops", "false alarms")
 
 
