@@ -33,8 +33,8 @@ dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 	@echo "History is kept in $(HOME_DIR)/$(if $(ON),s3/)dagster, whatever Dagster says below of a temporary directory."
 	@PYTHONWARNINGS=ignore:Function exec $(ON) $(BIN)/dagster dev
 
-test: $(READY) ## All tests
-	@$(BIN)/pytest -q -n auto --dist loadfile
+test: $(READY) ## All tests, recorded for `ml-platform score`
+	@$(BIN)/pytest -q -n auto --dist loadfile -p ml_platform_tests.recording
 
 faults: $(READY) ## Every operation on storage, interrupted at every request: about 20 minutes
 	@$(BIN)/python -m ml_platform_tests.faults.report

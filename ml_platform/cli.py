@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml_platform.commands import cards, models, object_server, reproduce, tables, trace
+from ml_platform.commands import cards, models, object_server, reproduce, score, tables, trace
 from ml_platform.errors import PlatformError
 
 WIDTH_OF_TABLES = 120
@@ -78,6 +78,7 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
 cards.register(app)
 models.register(app)
 reproduce.register(app)
+score.register(app)
 tables.register(app)
 object_server.register(app)
 trace.register(app)

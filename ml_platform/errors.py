@@ -13,6 +13,7 @@ PlatformError
 │   └── LandingDayError                  rows of another partition
 ├── ContractViolatedError            more rows broke the contract than the table allows
 ├── LeakageError                     a feature changed when the future was hidden
+├── ColumnLineageError               what columns follow from could not be tried out
 ├── StorageError
 │   ├── TableNotFoundError
 │   ├── PartitionNotPublishedError
@@ -119,6 +120,10 @@ class ContractViolatedError(PlatformError):
 
 class LeakageError(PlatformError):
     """A feature changed when everything later than its prediction time was hidden."""
+
+
+class ColumnLineageError(PlatformError):
+    """What the columns of a table follow from could not be tried out on a sample."""
 
 
 class StorageError(PlatformError):

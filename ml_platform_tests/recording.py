@@ -8,7 +8,7 @@ import datetime as dt
 import pytest
 
 from ml_platform.lineage.checkout import this_checkout
-from ml_platform.provenance.tested import TESTS_RECORD, TestedCode, code_hash
+from ml_platform.provenance.tested import TESTS_RECORD, RecordedTests, code_hash
 
 CODE = pytest.StashKey[str]()
 OUTCOMES = pytest.StashKey[dict[str, bool]]()
@@ -36,7 +36,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if CODE not in config.stash or code_hash() != config.stash[CODE]:
         return
     outcomes = config.stash[OUTCOMES]
-    record = TestedCode(
+    record = RecordedTests(
         code=config.stash[CODE],
         checkout=this_checkout(),
         finished_at=dt.datetime.now(dt.UTC),

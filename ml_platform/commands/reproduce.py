@@ -41,8 +41,8 @@ def reproduce(
     """Make a registered model version again, bit by bit, and say exactly what differs.
 
     In a new process: its rows from the snapshot, the whole search, the final fit, and its predictions. No table,
-    registry entry or artifact is touched. The exit code is 0 if the model's bytes and all predictions are equal, 1 if
-    they are not.
+    registry entry or model is touched; the comparison is kept, as evidence for `ml-platform score`. The exit code is 0
+    if the model's bytes and all predictions are equal, 1 if they are not.
     """
     from ml_platform.provenance.catalog import read_catalogs
     from ml_platform.provenance.reproduce import Declared
@@ -62,7 +62,21 @@ def reproduce(
         tell=lambda text: typer.echo(f"{text} …", err=True),
     )
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(told(found)))
+    _keep(found)
     raise typer.Exit(0 if found.is_equal else 1)
+
+
+def _keep(found: "Reproduction") -> None:
+    """Keep the comparison for the ML Test Score; who may only read is told that it is not kept."""
+    from ml_platform.errors import StorageAccessError
+    from ml_platform.provenance.recorded_reproduction import keep_reproduction
+    from ml_platform.settings import Settings
+    from ml_platform.storage.location import StorageLocation
+
+    try:
+        keep_reproduction(StorageLocation.of(Settings()).artifacts(), found)
+    except StorageAccessError as error:
+        typer.echo(f"The comparison was not kept: {error.what}", err=True)
 
 
 def told(found: "Reproduction") -> Iterator[str]:

@@ -50,10 +50,14 @@ class Plan(NamedTuple):
     reused: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     def publishable(
-        self, key: dg.AssetKey, frame: pl.DataFrame, told: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+        self,
+        key: dg.AssetKey,
+        frame: pl.DataFrame,
+        told: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        of_table: Mapping[str, Any] = MappingProxyType({}),
     ) -> Publishable:
         """The output of one table: what was computed, and what stands."""
-        return Publishable(frame, told, self.made_from, self.reused[_name(key)])
+        return Publishable(frame, told, self.made_from, self.reused[_name(key)], of_table)
 
 
 def plan(tables: DeltaTableIOManager, outputs: Sequence[dg.AssetKey], made_from: Mapping[str, str]) -> Plan:

@@ -1,10 +1,12 @@
 """Assets of cleaned and derived tables: write, audit, publish."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
+import dataframely as dy
 import polars as pl
 
+from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
@@ -19,6 +21,7 @@ from ml_platform.data.checks import (
 )
 from ml_platform.data.component import CleanedTable, DerivedTable, LandedTable
 from ml_platform.data.landed import LANDING_DAY
+from ml_platform.lineage.columns import Tables
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
@@ -79,7 +82,9 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         ):
             raise refusal
         yield conservation_check(spec.key, conserved, todo)
-        yield dg.Output(todo.publishable(spec.key, audited.accepted, _counts(audited)), "clean")
+        experiment = _experiment(use_case, function, contract, table.source, rows, references)
+        lineage = observed_lineage(context, spec.key, recipe, experiment)
+        yield dg.Output(todo.publishable(spec.key, audited.accepted, _counts(audited), lineage), "clean")
 
     return clean
 
@@ -120,7 +125,9 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
         require_all_accepted(audited, contract, spec.key, context.resources.tables)
         conserved = Conservation(rows.height, derived.height, 0, dropped=rows.height - derived.height)
         yield conservation_check(spec.key, conserved, todo)
-        yield dg.Output(todo.publishable(spec.key, audited.accepted))
+        experiment = _experiment(use_case, function, contract, table.source, rows, {})
+        lineage = observed_lineage(context, spec.key, recipe, experiment)
+        yield dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage))
 
     return derive
 
@@ -147,6 +154,25 @@ def _quarantine_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> 
         group="quarantine",
         code_version=recipe.code_version,
     )
+
+
+def _experiment(
+    use_case: UseCase,
+    function: Callable[..., pl.LazyFrame],
+    contract: type[dy.Schema],
+    source: str,
+    rows: pl.DataFrame,
+    references: Mapping[str, pl.LazyFrame],
+) -> Experiment:
+    """The function of one table with all that it is given: the rows of the source, and references by their names."""
+    tables = {source: rows.lazy(), **references}
+    paths = {name: _name(use_case.key(name)) for name in tables}
+
+    def made(frames: Tables) -> pl.DataFrame:
+        given = {name: frames[path].lazy() for name, path in paths.items()}
+        return function(given.pop(source), **given).collect()
+
+    return Experiment(made, {paths[name]: frame for name, frame in tables.items()}, contract.primary_key(), rows.height)
 
 
 def _counts(audited: Audited) -> dict[str, dict[str, object]]:

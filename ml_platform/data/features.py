@@ -8,6 +8,7 @@ import dagster as dg
 import dataframely as dy
 import polars as pl
 
+from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Plan, Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
@@ -17,11 +18,13 @@ from ml_platform.data.calling import quoting_no_personal_value
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
 from ml_platform.data.component import CleanedTable, FeatureTable
 from ml_platform.errors import PartitionNotPublishedError
+from ml_platform.lineage.columns import Tables
 from ml_platform.point_in_time.audit import KnowledgeAudit, LookBack, audit_knowledge
-from ml_platform.point_in_time.features import KnownTable, build_features
+from ml_platform.point_in_time.features import FeatureFunction, KnownTable, PredictionTime, build_features
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 ONE_DAY = dt.timedelta(days=1)
+TRIED_DAYS = 8
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 FEATURES_USE_ONLY_WHAT_WAS_KNOWN = "features_use_only_what_was_known"
@@ -56,7 +59,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         made_from = recipe.made_from(_contents(context, use_case, table))
         todo = plan(context.resources.tables, [spec.key], made_from)
         if not todo.compute:
-            yield from _standing(spec.key, contract, todo)
+            yield from _standing(spec.key, contract, todo, observed_lineage(context, spec.key, recipe, None))
             return
         known = {
             name: KnownTable(_in_reach(frame, cleaned[name], table, todo.compute), contracts[name])
@@ -83,17 +86,19 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         )
         yield contract_check(spec.key, audited, todo)
         require_all_accepted(audited, contract, spec.key, context.resources.tables)
-        yield dg.Output(todo.publishable(spec.key, audited.accepted))
+        experiment = _experiment(use_case, table, cleaned, known, function, prediction_at, contract)
+        lineage = observed_lineage(context, spec.key, recipe, experiment)
+        yield dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage))
 
     return compute
 
 
-def _standing(key: dg.AssetKey, contract: type[dy.Schema], todo: Plan) -> Events:
+def _standing(key: dg.AssetKey, contract: type[dy.Schema], todo: Plan, of_table: Mapping[str, Any]) -> Events:
     """What a run says that has nothing to compute: every partition stands, and passed its checks when it was made."""
     nothing = contract.create_empty()
     yield _knowledge_check(key, KnowledgeAudit((), 0, ()))
     yield contract_check(key, Audited(nothing, Quarantine.create_empty(), (), {}, ()), todo)
-    yield dg.Output(todo.publishable(key, nothing))
+    yield dg.Output(todo.publishable(key, nothing, of_table=of_table))
 
 
 def _contents(context: dg.AssetExecutionContext, use_case: UseCase, table: FeatureTable) -> dict[str, Any]:
@@ -149,6 +154,37 @@ def _spine(
             remedy=f"Materialize {use_case.name}/{table.rows} for these days first",
         )
     return KnownTable(frame, rows.schema)
+
+
+def _experiment(
+    use_case: UseCase,
+    table: FeatureTable,
+    cleaned: Mapping[str, CleanedTable],
+    known: Mapping[str, KnownTable],
+    function: FeatureFunction,
+    prediction_at: PredictionTime,
+    contract: type[dy.Schema],
+) -> Experiment:
+    """The features of some of the days that were read, each table changed before it is masked or looked back into."""
+    paths = {name: f"{use_case.name}/{name}" for name in known}
+    column = {name: cleaned[name].partition_column or "" for name in known}
+    read = known[table.rows].frame.lazy().select(pl.col(column[table.rows]).unique().sort()).collect().to_series()
+    days = read.to_list()[-2 * max(_tables(table).values()) - TRIED_DAYS :]
+    asked = days[len(days) // 2 :: 3]  # days that have some to look back to, and are unlike each other
+
+    def made(frames: Tables) -> pl.DataFrame:
+        tables = {name: KnownTable(frames[path], known[name].schema) for name, path in paths.items()}
+        rows = frames[paths[table.rows]].filter(pl.col(column[table.rows]).is_in(asked))
+        return build_features(
+            function,
+            spine=KnownTable(rows, known[table.rows].schema),
+            inputs={history.parameter: tables[history.table] for history in table.inputs},
+            prediction_at=prediction_at,
+        )
+
+    frames = {paths[name]: each.frame.lazy().filter(pl.col(column[name]).is_in(days)) for name, each in known.items()}
+    rows = frames[paths[table.rows]].select(pl.len()).collect().item()
+    return Experiment(made, frames, contract.primary_key(), rows)
 
 
 def _check_specs(key: dg.AssetKey, cuts: int) -> list[dg.AssetCheckSpec]:

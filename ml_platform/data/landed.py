@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from ml_platform.components.column_lineage import told
 from ml_platform.components.partitions import partitions_of_run
 from ml_platform.components.reuse import Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import LandedTable
 from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
+from ml_platform.lineage.columns import Column
 from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 
@@ -39,6 +41,7 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
     if table.is_daily:
         layout = layout._replace(day_columns=tuple(table.day_columns), stamped=LANDING_DAY)
     recipe = Recipe.of(read_many, contract, layout=layout._replace(contract=contract.__name__))
+    lineage = told(_as_landed(layout, "/".join(_landing_key(use_case, table).path)))
     spec = table_spec(
         use_case,
         table.name,
@@ -64,8 +67,8 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(hashes))
         found = {key: one for key in todo.compute if (one := arrived[key])}
         batch = read_many(found.values(), layout)
-        told = {key: _told(one) for key, one in zip(found, batch.objects, strict=True)}
-        yield dg.Output(todo.publishable(spec.key, batch.frame, told))
+        objects = {key: _told(one) for key, one in zip(found, batch.objects, strict=True)}
+        yield dg.Output(todo.publishable(spec.key, batch.frame, objects, lineage))
 
     return ingest
 
@@ -94,6 +97,13 @@ def _told(one: LandingObject) -> dict[str, object]:
         "landing_bytes": one.size_bytes,
         "rows_in": one.frame.height,
     }
+
+
+def _as_landed(layout: Layout, landing: str) -> dict[str, list[Column]]:
+    """The column of the objects that each column is: the one of its name, except for what the platform adds."""
+    columns = [name for name in layout.contract.column_names() if name != layout.stamped]
+    stamped: dict[str, list[Column]] = {layout.stamped: []} if layout.stamped else {}
+    return {name: [Column(landing, name)] for name in columns} | stamped
 
 
 def _landing_key(use_case: UseCase, table: LandedTable) -> dg.AssetKey:

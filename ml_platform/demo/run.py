@@ -82,11 +82,12 @@ def _runs(instance: dg.DagsterInstance) -> list[Stage]:
             (f"Champion as of {name}", RunRequest(serving, f"promote_{MODEL}_champion", partitions=month)),
         ]
     predict = RunRequest(serving, f"predict_{MODEL}_predictions", partitions=PREDICTED_DAYS)
-    cards = RunRequest(provenance, f"write_{MODEL}_card", partitions=PartitionRange(AS_OF_MONTHS[0], AS_OF_MONTHS[-1]))
+    months = PartitionRange(AS_OF_MONTHS[0], AS_OF_MONTHS[-1])
     requests += [
         ("Predictions and their quality", predict),
-        ("Model cards", cards),
+        ("Model cards", RunRequest(provenance, f"write_{MODEL}_card", partitions=months)),
         ("Data sheets", RunRequest(provenance, f"write_{USE_CASE}_data_sheets")),
+        ("ML Test Scores", RunRequest(provenance, f"score_{MODEL}", partitions=months)),
     ]
     stages = [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
     first_training = next(i for i, (_, request) in enumerate(requests) if request.location == training)

@@ -1,4 +1,4 @@
-"""Column lineage by experiment: change one column of what a function is given, and see which columns of its result change.
+"""Column lineage by experiment: change one column that a function is given, and see which columns of its result change.
 
 Nothing is declared and no code is read, so what is found is what the function does on the rows that it was tried on. A
 dependency that no row of the sample shows is not found, such as one that only a rare value brings about.
@@ -6,7 +6,7 @@ dependency that no row of the sample shows is not found, such as one that only a
 Belongs here: the experiment, as a pure function of frames. Does not: which tables are tried, or where it is kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import ColumnLineageError, PlatformError
 
-SAMPLE_ROWS = 4000
+SAMPLE_ROWS = 2000
 """Rows of one table that a function is tried on; enough for windows to be filled, and few enough to be quick."""
 
 REFUSALS = (
@@ -55,15 +55,15 @@ class ColumnLineage(BaseModel):
     rows: tuple[Column, ...] = Field(
         description="Those that decide which rows there are, or without whose values the function fails."
     )
-    sample_rows: int = Field(description="Rows of the largest table that the function was tried on.")
 
     def joined(self, other: "ColumnLineage") -> "ColumnLineage":
         """What either of two experiments on the same function found."""
         values = {
-            name: tuple(sorted({*above, *other.values.get(name, ())})) for name, above in {**other.values, **self.values}.items()
+            name: tuple(sorted({*above, *other.values.get(name, ())}))
+            for name, above in {**other.values, **self.values}.items()
         }
         rows = tuple(sorted({*self.rows, *other.rows}))
-        return ColumnLineage(values=values, rows=rows, sample_rows=max(self.sample_rows, other.sample_rows))
+        return ColumnLineage(values=values, rows=rows)
 
 
 class _Effect(NamedTuple):
@@ -93,16 +93,14 @@ def observe(function: Function, tables: Tables, key: Sequence[str]) -> ColumnLin
         ) from error
     values: dict[str, list[Column]] = {name: [] for name in base.columns}
     rows: list[Column] = []
-    for column in _columns(tables):
+    for column in [Column(table, name) for table, frame in tables.items() for name in frame.columns]:
         effect = _effect(function, tables, column, base, key)
         for name in effect.values:
             values[name].append(column)
         if effect.rows:
             rows.append(column)
     return ColumnLineage(
-        values={name: tuple(sorted(above)) for name, above in values.items()},
-        rows=tuple(sorted(rows)),
-        sample_rows=max((frame.height for frame in tables.values()), default=0),
+        values={name: tuple(sorted(above)) for name, above in values.items()}, rows=tuple(sorted(rows))
     )
 
 
@@ -113,66 +111,61 @@ def sampled(frame: pl.DataFrame, rows: int = SAMPLE_ROWS) -> pl.DataFrame:
     return frame[sorted(Random(0).sample(range(frame.height), rows))]  # noqa: S311 - a sample, not a secret
 
 
-def _columns(tables: Tables) -> Iterator[Column]:
-    for table, frame in tables.items():
-        for name in frame.columns:
-            yield Column(table, name)
-
-
 def _effect(function: Function, tables: Tables, column: Column, base: pl.DataFrame, key: Sequence[str]) -> _Effect:
-    """What changes with the column; where that makes or unmakes rows, or nulls are refused, nulls are left as they are."""
-    series = tables[column.table].get_column(column.name)
-    mixed, same_nulls = (
-        _result(function, tables, column, changed)
-        for changed in (_replaced(series, with_nulls=True), _replaced(series, with_nulls=False))
-    )
-    made = mixed()
-    if made is not None and made.height == base.height:
-        return _Effect(_differing(base, made, key), rows=False)
-    again = same_nulls()
-    if again is not None and again.height == base.height:
-        return _Effect(_differing(base, again, key), rows=True)
-    return _Effect(
-        frozenset().union(*(_differing_in_common(base, each, key) for each in (made, again) if each is not None)),
-        rows=True,
-    )
-
-
-def _result(
-    function: Function, tables: Tables, column: Column, changed: pl.Series
-) -> Callable[[], pl.DataFrame | None]:
-    """A call of the function with the column changed, which gives None where the function refuses the values."""
-
-    def call() -> pl.DataFrame | None:
+    """What changes with the column: by the first change of it that leaves as many rows as there were, else by all."""
+    values = tables[column.table].get_column(column.name)
+    differing: set[str] = set()
+    heights: set[int] = set()
+    for change in (_mixed, _other_values, _permuted):
+        if change is _permuted and heights:
+            break  # it is for functions that refuse all else
         try:
-            return function({**tables, column.table: tables[column.table].with_columns(changed)})
+            made = function({**tables, column.table: tables[column.table].with_columns(change(values, Random(0)))})  # noqa: S311
         except REFUSALS:
-            return None
+            continue
+        heights.add(made.height)
+        if made.height == base.height:
+            differing |= _differing(base, made, key)
+            break
+        differing |= _differing_in_common(base, made, key)
+    return _Effect(frozenset(differing), rows=heights != {base.height})
 
-    return call
+
+def _mixed(values: pl.Series, random: Random) -> pl.Series:
+    """A third of the values as they are, a third those of other rows, a third null."""
+    others = _of_others(values, values, random)
+    return _chosen(values, [others, pl.Series([None] * len(values), dtype=values.dtype)], random)
 
 
-def _replaced(values: pl.Series, *, with_nulls: bool) -> pl.Series:
-    """A third of the values as they are, a third those of other rows, a third null or, without nulls, of other rows."""
-    random = Random(0)  # noqa: S311 - an experiment that can be repeated, not a secret
-    roles = pl.Series([random.randrange(3) for _ in values], dtype=pl.Int8)
-    given = values if with_nulls else values.drop_nulls()
-    if given.n_unique() > 1:
-        others = given.gather([random.randrange(len(given)) for _ in values])
-    else:
-        others = _unlike(values)
-    kept = roles == 0
-    frame = pl.DataFrame({"values": values, "others": others, "kept": kept, "nulled": roles == 2})
-    change = pl.when("kept").then("values")
-    if with_nulls:
-        change = change.when("nulled").then(None)
-    else:
-        change = change.when(pl.col("values").is_null()).then(None)
-    return frame.select(change.otherwise("others").alias(values.name)).to_series()
+def _other_values(values: pl.Series, random: Random) -> pl.Series:
+    """A third of the values as they are, the others those of other rows; null where they were."""
+    others = _of_others(values, values.drop_nulls(), random)
+    chosen = _chosen(values, [others, others], random)
+    return pl.select(pl.when(values.is_not_null()).then(chosen).alias(values.name)).to_series()
+
+
+def _permuted(values: pl.Series, random: Random) -> pl.Series:
+    """Each value in another row; what is unique stays so."""
+    order = random.sample(range(len(values)), len(values))
+    return values.gather(order)
+
+
+def _of_others(values: pl.Series, given: pl.Series, random: Random) -> pl.Series:
+    if given.n_unique() <= 1:
+        return _unlike(values)
+    return given.gather([random.randrange(len(given)) for _ in values])
+
+
+def _chosen(values: pl.Series, changed: Sequence[pl.Series], random: Random) -> pl.Series:
+    """Each row's value, or the value of one of `changed`, all as likely."""
+    frame = pl.DataFrame([each.alias(str(number)) for number, each in enumerate((values, *changed))])
+    role = pl.lit(pl.Series([random.randrange(3) for _ in values], dtype=pl.Int8))
+    chosen = pl.when(role == 0).then("0").when(role == 1).then("1").otherwise("2")
+    return frame.select(chosen.alias(values.name)).to_series()
 
 
 def _unlike(values: pl.Series) -> pl.Series:
-    """Values of the same type that differ from a column of one value; the same ones for types that have no next value."""
+    """Values of the same type unlike those of a column of one value; the same ones for types without a next value."""
     dtype, value = values.dtype, pl.col(values.name)
     match dtype:
         case pl.Boolean():
@@ -194,7 +187,10 @@ def _differing(base: pl.DataFrame, made: pl.DataFrame, key: Sequence[str]) -> fr
     These are the columns that hold other values altogether, and of the others those whose values have moved to other
     rows: kept are, the key first, as many columns as still make the same rows.
     """
-    moved = [name for name in base.columns if name not in made.columns or not _same(base, made, [name])]
+    if made.equals(base):
+        return frozenset()
+    one, other = (frame.select(pl.all().hash().sort()) for frame in (base, made))
+    moved = [name for name in base.columns if name not in other.columns or not one[name].equals(other[name])]
     rest = sorted((name for name in base.columns if name not in moved), key=lambda name: name not in key)
     if _same(base, made, rest):
         return frozenset(moved)
@@ -205,24 +201,33 @@ def _differing(base: pl.DataFrame, made: pl.DataFrame, key: Sequence[str]) -> fr
     return frozenset(base.columns).difference(together)
 
 
-def _differing_in_common(base: pl.DataFrame, made: pl.DataFrame, key: Sequence[str]) -> frozenset[str]:
-    """The columns that differ in rows that two tables share by their key, and those of the key that rows differ in."""
+def _differing_in_common(base: pl.DataFrame, made: pl.DataFrame, key: Sequence[str]) -> set[str]:
+    """The columns that differ in rows that two tables share.
+
+    Rows are the same that have the same key. Others may be rows whose key differs in one column: the one without which
+    most of them are found again. A column of the key that is null in them alone differs, too.
+    """
     if not key or not set(base.columns) <= set(made.columns):
-        return frozenset()
-    both = base.unique(key, keep="none").join(made.unique(key, keep="none"), on=key, nulls_equal=True, suffix="__made")
+        return set()
+    found = _differing_values(base, made, key)
+    alone = made.join(base, on=list(key), how="anti", nulls_equal=True)
+    rest = {name: [each for each in key if each != name] for name in key[: len(key) if len(key) > 1 else 0]}
+    again = {name: alone.join(base, on=rest[name], how="semi", nulls_equal=True).height for name in rest}
+    if any(again.values()):
+        name = max(again, key=again.__getitem__)
+        found |= {name} | _differing_values(base, alone, rest[name])
+    nulls = {name for name in key if alone.get_column(name).has_nulls() and not base.get_column(name).has_nulls()}
+    return found | nulls
+
+
+def _differing_values(base: pl.DataFrame, made: pl.DataFrame, key: Sequence[str]) -> set[str]:
+    """The columns that differ in rows with the same `key`, where that leads to one row."""
+    both = base.unique(key, keep="none").join(
+        made.unique(key, keep="none"), on=list(key), nulls_equal=True, suffix="__made"
+    )
     values = [name for name in base.columns if name not in key]
     differ = both.select(pl.col(name).ne_missing(pl.col(f"{name}__made")).any() for name in values)
-    found = [name for name in values if differ.get_column(name).item()] if both.height else []
-    alone = made.join(base, on=key, how="anti", nulls_equal=True)
-    return frozenset([*found, *(name for name in key if _key_differs(base, alone, name, key))])
-
-
-def _key_differs(base: pl.DataFrame, alone: pl.DataFrame, name: str, key: Sequence[str]) -> bool:
-    """Whether rows that only one table has would be rows of the other but for this column, or hold a value new in it."""
-    rest = [each for each in key if each != name]
-    if rest and alone.join(base, on=rest, how="semi", nulls_equal=True).height:
-        return True
-    return alone.join(base, on=name, how="anti", nulls_equal=True).height > 0
+    return {name for name in values if both.height and differ.get_column(name).item()}
 
 
 def _same(base: pl.DataFrame, made: pl.DataFrame, columns: Sequence[str]) -> bool:

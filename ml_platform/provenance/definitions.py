@@ -7,13 +7,14 @@ import dagster as dg
 
 from ml_platform.provenance.card_assets import card_asset, sheets_asset
 from ml_platform.provenance.catalog import Catalog, read_catalogs
+from ml_platform.provenance.score_assets import reproduction_asset, score_asset
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform.tracking.resource import MlflowTracking
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """The model cards and data sheets of all use cases.
+    """The model cards, scores, reproductions and data sheets of all use cases.
 
     Raises:
         DefinitionError: a declaration is wrong, or a report would show a personal column.
@@ -37,12 +38,17 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
     for config in catalog.models:
         cards = card_asset(catalog, config)
         upstream = [dg.AssetSpec(key, partitions_def=use_case.by_as_of_month) for key in cards.asset_deps[cards.key]]
-        job = dg.define_asset_job(
-            f"write_{use_case.name}_{config.name}_card",
-            dg.AssetSelection.assets(cards),
-            description=f"Writes the card of the version of {config.registered_as} for an as-of month.",
-        )
-        yield dg.Definitions(assets=[cards, *upstream], jobs=[job])
+        scores, again = score_asset(catalog, config), reproduction_asset(catalog, config)
+        version = f"the version of {config.registered_as} for an as-of month"
+        jobs = [
+            dg.define_asset_job(name, dg.AssetSelection.assets(asset), description=f"{what} {version}.")
+            for name, asset, what in (
+                (f"write_{use_case.name}_{config.name}_card", cards, "Writes the card of"),
+                (f"score_{use_case.name}_{config.name}", scores, "Computes the ML Test Score of"),
+                (f"reproduce_{use_case.name}_{config.name}", again, "Makes again, and compares,"),
+            )
+        ]
+        yield dg.Definitions(assets=[cards, scores, again, *upstream], jobs=jobs)
     if catalog.tables:
         sheets = sheets_asset(catalog)
         tables = [

@@ -7,7 +7,7 @@ Source: https://openlineage.io/docs/spec/naming
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -20,6 +20,7 @@ from ml_platform.provenance.trace_links import AssetLinks
 from ml_platform.settings import Settings
 
 _COLUMN_LINEAGE = "dagster/column_lineage"
+_ROWS_FOLLOW_FROM = "rows_follow_from"
 
 
 class Datasets:
@@ -49,7 +50,7 @@ class Datasets:
         if version is not None:
             facets["version"] = _version(str(version))
         if (lineage := latest.metadata.get(_COLUMN_LINEAGE)) is not None:
-            facets["columnLineage"] = self._column_lineage(lineage)
+            facets["columnLineage"] = self._column_lineage(lineage, latest.metadata.get(_ROWS_FOLLOW_FROM) or {})
         rows = [each.metadata.get("dagster/row_count") for each in made]
         counted = [count for count in rows if isinstance(count, int)]
         statistics = facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=sum(counted))
@@ -97,7 +98,8 @@ class Datasets:
             facets["schema"] = schema.SchemaDatasetFacet(fields=fields)
         return facets
 
-    def _column_lineage(self, lineage: dg.TableColumnLineage) -> DatasetFacet:
+    def _column_lineage(self, lineage: dg.TableColumnLineage, rows: Mapping[str, Sequence[str]]) -> DatasetFacet:
+        """Columns by column, and those that decide which rows there are."""
         facet = facet_v2.column_lineage_dataset
         fields = {
             column: facet.Fields(
@@ -107,7 +109,13 @@ class Datasets:
             )
             for column, above in lineage.deps_by_column.items()
         }
-        return facet.ColumnLineageDatasetFacet(fields=fields)
+        selects = [facet.Transformation(type="INDIRECT", subtype="FILTER")]
+        dataset = [
+            facet.InputField(*self._place(table), name, transformations=selects)
+            for table, names in rows.items()
+            for name in names
+        ]
+        return facet.ColumnLineageDatasetFacet(fields=fields, dataset=dataset)
 
     def _place(self, asset: str) -> tuple[str, str]:
         """Namespace and name."""

@@ -3,15 +3,12 @@
 Belongs here: what each demands, and of which evidence. Does not: looking evidence up (`score_facts`).
 """
 
-from typing import NamedTuple
-
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT
 from ml_platform.data.features import FEATURES_USE_ONLY_WHAT_WAS_KNOWN
 from ml_platform.point_in_time.known_at import declared_knowledge
 from ml_platform.provenance.score import Finding
 from ml_platform.provenance.score_facts import RUN_TESTS, Facts, seconds_of
-from ml_platform.provenance.trace_tables import Published
 
 SECONDS_AN_HOUR = 3600
 
@@ -41,13 +38,13 @@ def all_features_are_beneficial(facts: Facts) -> Finding:
 
 def no_feature_costs_too_much(facts: Facts) -> Finding:
     """The recorded steps stayed within the declared seconds a day."""
-    steps = _feature_steps(facts)
+    steps = facts.feature_steps
     if not steps:
         return Finding.unproven("the runs that computed the snapshot are not in the history any more", _again(facts))
     seconds, days = sum(each.seconds for each in steps), sum(each.days for each in steps)
     limit = facts.limits.feature_seconds_a_day
     what = f"{seconds / days:.3f} s a day for all features, {limit:g} s allowed"
-    proof = facts.proof(what, "run", f"{len(steps)} runs, last {steps[-1].group.run_id}", steps[-1].group.commit.committed_at)
+    proof = facts.proof(what, "run", f"{steps[-1].group.run_id}", steps[-1].group.commit.committed_at)
     if seconds / days <= limit:
         return Finding.proven(proof)
     return Finding.unproven("features cost more than is declared", "make them cheaper, or raise the limit", proof)
@@ -79,13 +76,13 @@ def privacy_is_controlled(facts: Facts) -> Finding:
 
 def new_features_are_quick(facts: Facts) -> Finding:
     """All features of the snapshot, and the training, took less than the declared hours."""
-    steps, training = _feature_steps(facts), facts.history.run(facts.origin.dagster_run_id)
+    steps, training = facts.feature_steps, facts.history.run(facts.origin.dagster_run_id)
     if not steps or training is None or not seconds_of(training):
         return Finding.unproven("the runs that computed the snapshot or trained are not in the history", _again(facts))
     hours = (sum(each.seconds for each in steps) + seconds_of(training)) / SECONDS_AN_HOUR
     limit = facts.limits.hours_to_a_new_feature
     what = f"{sum(each.days for each in steps)} days of features and the training took {hours:.2f} h, {limit:g} allowed"
-    proof = facts.proof(what, "run", f"{training.job} {training.run_id}", training.ended_at)
+    proof = facts.proof(what, "run", f"{training.run_id}", training.ended_at)
     if hours <= limit:
         return Finding.proven(proof)
     return Finding.unproven("a new feature takes longer than is declared", "make the path shorter", proof)
@@ -94,37 +91,16 @@ def new_features_are_quick(facts: Facts) -> Finding:
 def feature_code_is_tested(facts: Facts) -> Finding:
     """Its tests passed on this code, and this code is what computed the snapshot."""
     tests = facts.tested("feature code", "use_cases/")
+    if not tests.points:
+        return tests
     table, days = facts.features.name, facts.snapshot[0]
     now = facts.stores.links().code_version(table)
     groups = facts.published(days)
     made = {(each.run_id, each.partition): each for each in facts.history.made(table, [g.keys[0] for g in groups])}
     versions = {found.code_version for g in groups if (found := made.get((g.run_id or "", g.keys[0])))}
-    if not tests.points or versions == {now}:
+    if versions == {now}:
         return tests
     return Finding.unproven("the snapshot was computed by other code than was tested", _again(facts), *tests.proofs)
-
-
-class _Step(NamedTuple):
-    """One step that computed features: its commit, and how long it took."""
-
-    group: Published
-    seconds: float
-
-    @property
-    def days(self) -> int:
-        """Days that it computed."""
-        return len(self.group.commit.added)
-
-
-def _feature_steps(facts: Facts) -> list[_Step]:
-    """The steps that computed the snapshot, as far as the history has them, oldest first."""
-    instance, step = facts.evidence.instance, facts.features.name.replace("/", "__")
-    found: list[_Step] = []
-    for group in facts.published(facts.snapshot[0]):
-        for each in instance.get_run_step_stats(group.run_id, [step]) if group.run_id else ():
-            if each.start_time and each.end_time:
-                found.append(_Step(group, each.end_time - each.start_time))
-    return sorted(found, key=lambda each: each.group.commit.committed_at)
 
 
 def _again(facts: Facts) -> str:

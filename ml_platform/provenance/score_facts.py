@@ -8,7 +8,7 @@ made the version; what the score measures itself is of now.
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +19,15 @@ from ml_platform.provenance.evidence import Evidence
 from ml_platform.provenance.reproduce import find_predictions
 from ml_platform.provenance.reproduction import Predicted
 from ml_platform.provenance.score import Finding, Proof, Source
-from ml_platform.provenance.tested import TESTS_RECORD, TestedCode, code_hash, read_tested
+from ml_platform.provenance.tested import TESTS_RECORD, RecordedTests, code_hash, read_tested
 from ml_platform.provenance.trace import Run
 from ml_platform.provenance.trace_links import AssetLinks
 from ml_platform.provenance.trace_tables import Published, TableLogs
 from ml_platform.serving.component import Deployment
+from ml_platform.serving.predictions import load_model
 from ml_platform.settings import Settings
-from ml_platform.tracking.registry import RegistryEvent
+from ml_platform.tracking.models import TabularModel
+from ml_platform.tracking.registry import RegisteredModel, RegistryEvent
 from ml_platform.training.records import Origin, TrainedModel
 from ml_platform.training.training_run import record_of, training_code
 
@@ -46,13 +48,52 @@ class Days(NamedTuple):
         return f"{self.table}, {days}"
 
 
-class Stores(NamedTuple):
-    """Where the facts of any version are looked up."""
+class FeatureStep(NamedTuple):
+    """One step that computed features: its commit, and how long it took."""
 
-    settings: Settings
-    evidence: Evidence
-    links: Callable[[], AssetLinks]
-    tests: Path = TESTS_RECORD
+    group: Published
+    seconds: float
+
+    @property
+    def days(self) -> int:
+        """Days that it computed."""
+        return len(self.group.commit.added)
+
+
+class Loss(NamedTuple):
+    """Log loss of a version on a month, nats, and the rows that it is of."""
+
+    value: float
+    rows: int
+
+
+class Stores:
+    """Where the facts of any version are looked up; what several versions share is read once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        evidence: Evidence,
+        links: Callable[[], AssetLinks] = AssetLinks.of_platform,
+        tests: Path = TESTS_RECORD,
+    ) -> None:
+        """Look things up in `evidence`, which `settings` place, and the recorded run of tests at `tests`."""
+        self.settings, self.evidence, self.tests = settings, evidence, tests
+        self.tables = TableLogs(evidence.tables)
+        self.links = cache(links)
+        self.losses: dict[tuple[str, dt.date], Loss] = {}
+        self._models: dict[str, TabularModel] = {}
+
+    def model(self, registered: RegisteredModel) -> TabularModel:
+        """The version's model, its bytes verified.
+
+        Raises:
+            ObjectCorruptError: they are not the registered ones.
+            StorageError: the registered place is not below the platform's artifacts.
+        """
+        if registered.sha256 not in self._models:
+            self._models[registered.sha256] = load_model(registered, self.evidence.artifacts)
+        return self._models[registered.sha256]
 
 
 class Facts:
@@ -80,7 +121,7 @@ class Facts:
         self.model: TrainedModel = model
         self.origin: Origin = model.origin
         self.now = dt.datetime.now(dt.UTC)
-        self.tables = TableLogs(self.evidence.tables)
+        self.tables = stores.tables
 
     @property
     def deployment(self) -> Deployment | None:
@@ -114,7 +155,9 @@ class Facts:
         """Features and labels that the version was made from."""
         before = self.model.as_of.isoformat()
         features, labels = (
-            Days(read.table, read.version, [key for key in self.tables.states(read.table, read.version) if key < before])
+            Days(
+                read.table, read.version, [key for key in self.tables.states(read.table, read.version) if key < before]
+            )
             for read in (self.model.inputs.features, self.model.inputs.labels)
         )
         return features, labels
@@ -133,6 +176,11 @@ class Facts:
         """These days, sorted."""
         return sorted(day for each in self.predicted.published for day in each.days) if self.predicted else []
 
+    @property
+    def served(self) -> Days:
+        """These days of the table of predictions, as they stand."""
+        return Days(self.predicted.table, None, self.predicted_days) if self.predicted else Days("", None, [])
+
     def proof(self, what: str, source: Source, reference: str, at: dt.datetime | None = None) -> Proof:
         """A piece of evidence; what has no instant of its own is of now."""
         return Proof(what=what, source=source, reference=reference, at=at or self.now)
@@ -143,12 +191,24 @@ class Facts:
         first = next((each.at for each in self.log if each.version == self.registered.version), None)
         return self.proof(what, "record", name, first)
 
+    @cached_property
+    def feature_steps(self) -> list[FeatureStep]:
+        """The steps that computed the features of the snapshot, as far as the history has them, oldest first."""
+        instance, step = self.evidence.instance, self.features.name.replace("/", "__")
+        found = [
+            FeatureStep(group, each.end_time - each.start_time)
+            for group in self.published(self.snapshot[0])
+            for each in (instance.get_run_step_stats(group.run_id, [step]) if group.run_id else ())
+            if each.start_time and each.end_time
+        ]
+        return sorted(found, key=lambda each: each.group.commit.committed_at)
+
     def told(self, run_id: str, what: str) -> Proof | None:
         """A finished run; None if the history does not have it, or it did not end well."""
         run = self.history.run(run_id)
         if run is None or run.status != "SUCCESS":
             return None
-        return self.proof(f"{what} in {seconds_of(run):,.0f} s", "run", f"{run.job} {run_id[:8]}", run.ended_at)
+        return self.proof(f"{run.job}: {what} in {seconds_of(run):,.0f} s", "run", f"{run_id}", run.ended_at)
 
     def check(self, name: str, wanted: Sequence[Days], remedy: str) -> Finding:
         """Proven if check `name` passed for every one of the days, in the run that published what stands there."""
@@ -159,7 +219,7 @@ class Facts:
                 checks = self.history.checks(group.run_id, days.table) if group.run_id else ()
                 if any(check.name == name and check.passed for check in checks):
                     what = f"'{name}' passed on {Days(days.table, days.version, group.keys)}"
-                    proofs.append(self.proof(what, "check", f"run {group.run_id}", group.commit.committed_at))
+                    proofs.append(self.proof(what, "check", f"in run {group.run_id}", group.commit.committed_at))
                 else:
                     lacking.append(f"{days.table} {group.keys[0]} to {group.keys[-1]}")
         shown = shortened(proofs)
@@ -170,7 +230,7 @@ class Facts:
 
     def published(self, days: Days) -> list[Published]:
         """The commits that gave the days the content that they have in that version."""
-        return self.tables.published(days.table, days.keys, days.version)
+        return self.tables.published(days.table, days.keys, days.version) if days.keys else []
 
     @cached_property
     def tests(self) -> "Tests":
@@ -195,13 +255,13 @@ class Facts:
         if not passed:
             return Finding.unproven(f"the recorded run has no tests of {' or '.join(parts)}", RUN_TESTS)
         told = f"{len(passed)} tests of {what} passed on this code"
-        return Finding.proven(self.proof(told, "tests", f"code {tested.code[:12]}", tested.finished_at))
+        return Finding.proven(self.proof(told, "tests", f"of code {tested.code[:12]}", tested.finished_at))
 
 
 class Tests(NamedTuple):
     """The recorded run of tests if it counts, and why not otherwise."""
 
-    tested: TestedCode | None
+    tested: RecordedTests | None
     stale: str
 
 

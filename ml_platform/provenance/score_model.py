@@ -33,9 +33,10 @@ def specs_are_reviewed(facts: Facts) -> Finding:
 
 
 def offline_and_online_metrics_correlate(facts: Facts) -> Finding:
-    """The log loss of what was served lies within the interval of the offline test."""
-    offline = facts.judged.test if facts.judged else None
-    if offline is None:
+    """What was served is as good as offline, and better than the baselines as the gate had found on the holdout."""
+    judged = facts.judged
+    offline = judged.test if judged else None
+    if judged is None or offline is None:
         return Finding.unproven("the as-of month was not evaluated offline", _evaluate(facts))
     if facts.deployment is None or not facts.predicted_days:
         return Finding.unproven("the version has predicted nothing", "predict days with it")
@@ -50,9 +51,12 @@ def offline_and_online_metrics_correlate(facts: Facts) -> Finding:
     what = f"log loss {online:.4f} on {quality.height} served days, {interval} offline on the as-of month"
     newest = facts.evidence.tables.version(table)
     proof = facts.proof(what, "measured", f"{table} version {newest}")
-    if interval.low <= online <= interval.high:
-        return Finding.proven(proof)
-    return Finding.unproven("what was served is not as good, or bad, as offline", "look at what differs", proof)
+    gain = [min(each.advantage["log_loss"].value for each in e.baselines) for e in (judged.holdout, offline)]
+    told = f"log loss better than the best baseline by {gain[0]:.3f} on the holdout, by {gain[1]:.3f} once served"
+    proofs = (proof, facts.recorded(told, "evaluation"))
+    if interval.low <= online <= interval.high and min(gain) > 0:
+        return Finding.proven(*proofs)
+    return Finding.unproven("what was served is not what was found offline", "look at what differs", *proofs)
 
 
 def hyperparameters_are_tuned(facts: Facts) -> Finding:
@@ -128,7 +132,7 @@ def _gate_said(facts: Facts, check: CheckName) -> Finding:
 
 def _loss(facts: Facts, aged: Aged) -> Proof:
     what = (
-        f"version {aged.older} on {aged.month:%Y-%m}, {aged.months} months old: log loss {aged.loss:+.4f} against "
+        f"version {aged.older} on {aged.month:%Y-%m}, {aged.months} month(s) old: log loss {aged.loss:+.4f} against "
         f"version {aged.fresher}, on {aged.rows:,} rows"
     )
     return facts.proof(what, "measured", f"versions {aged.older} and {aged.fresher}")

@@ -20,7 +20,7 @@ PACKAGES = ("ml_platform", "ml_platform_tests")
 SUFFIXES = (".py", ".yaml")
 
 
-class TestedCode(BaseModel):
+class RecordedTests(BaseModel):
     """One finished run of tests."""
 
     model_config = ConfigDict(frozen=True)
@@ -36,10 +36,10 @@ class TestedCode(BaseModel):
         return [each for each in self.passed if any(part in each for part in parts)]
 
 
-def read_tested(path: Path = TESTS_RECORD) -> TestedCode | None:
+def read_tested(path: Path = TESTS_RECORD) -> RecordedTests | None:
     """The recorded run; None if there is none, or one of another form."""
     try:
-        return TestedCode.model_validate_json(path.read_bytes())
+        return RecordedTests.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 

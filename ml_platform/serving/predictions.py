@@ -1,16 +1,18 @@
 """The asset of batch predictions: any set of days in one run, each with the champion of its day."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from ml_platform.components.column_lineage import told
 from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ContractViolatedError
+from ml_platform.lineage.columns import Column
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract
 from ml_platform.serving.presentation import champion_by_day
@@ -41,6 +43,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         partition_column=table.partition_column,
         code_version=recipe.code_version,
     )
+    champion_key = use_case.key(deployment.champion.name)
     mapping = dg.TimeWindowPartitionMapping(
         start_offset=-table.champion_look_back_days, allow_nonexistent_upstream_partitions=True
     )
@@ -49,7 +52,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         name=f"{use_case.name}__{table.name}",
         ins={
             "features": dg.AssetIn(features_key),
-            "promotions": dg.AssetIn(use_case.key(deployment.champion.name), partition_mapping=mapping),
+            "promotions": dg.AssetIn(champion_key, partition_mapping=mapping),
         },
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=[
@@ -79,7 +82,9 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         checks = list(prediction_checks(spec.key, table.row, rows.select(keys), scored))
         yield from checks
         require_passed(checks, name)
-        yield dg.Output(todo.publishable(spec.key, scored, champion_by_day(champions)))
+        newest = load_model(champions[days[-1]], context.resources.artifacts)
+        lineage = told(_columns_read(newest, "/".join(features_key.path), "/".join(champion_key.path), keys))
+        yield dg.Output(todo.publishable(spec.key, scored, champion_by_day(champions), lineage))
 
     return predict
 
@@ -91,6 +96,16 @@ def _contents(
     return {
         key: [content, champions[dt.date.fromisoformat(key)].sha256, champions[dt.date.fromisoformat(key)].version]
         for key, content in contents(context, features).items()
+    }
+
+
+def _columns_read(model: TabularModel, features: str, champion: str, keys: Sequence[str]) -> dict[str, list[Column]]:
+    """What each column of predictions is made from: the features that the model reads, and what is told of it."""
+    told_of_model = ("version", "as_of", "fingerprint")
+    return {
+        **{name: [Column(features, name)] for name in keys},
+        "probability": [*(Column(features, name) for name in model.features), Column(champion, "champion.sha256")],
+        **{f"model_{name}": [Column(champion, f"champion.{name}")] for name in told_of_model},
     }
 
 

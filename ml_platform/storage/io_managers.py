@@ -33,13 +33,15 @@ class Publishable(NamedTuple):
     """What a run has for a table: the rows of the partitions it computed, and the partitions it need not compute.
 
     `told` is metadata for the materialization of each partition, JSON-able; cheaper than `context.add_asset_metadata`,
-    which walks all partitions of the run for each of them.
+    which walks all partitions of the run for each of them. `of_table` is metadata of the table as a whole; it is told
+    once, with the last partition, where the UI looks for it.
     """
 
     frame: pl.DataFrame | pl.LazyFrame
     told: Mapping[str, Mapping[str, Any]] = {}
     made_from: Mapping[str, str] = {}
     reused: Mapping[str, Mapping[str, Any]] = {}
+    of_table: Mapping[str, Any] = {}
 
 
 class DeltaTableIOManager(dg.ConfigurableIOManager):
@@ -68,6 +70,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         self._remember(name, given, publication, context.run_id)
         told = {**given.told, **{key: {**told, "reused": True} for key, told in given.reused.items()}}
         own = {key: {"dagster/row_count": publication.rows[key], **told.get(key, {})} for key in partitions}
+        own[partitions[-1]] |= given.of_table
         metadata = {**self._metadata(context, name, publication), "partitions_reused": len(given.reused)}
         if len(partitions) > 1:
             hashes = {key: publication.content_hashes[key] for key in partitions}

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -152,11 +153,12 @@ class ObjectStore:
         return {"size": found.st_size, "mtime": found.st_mtime}
 
     def _head(self, target: str) -> Mapping[str, Any]:
+        head: Callable[[], Mapping[str, Any]] = partial(self._s3.call_s3, "head_object", **_bucket_and_key(target))
         try:
-            found: Mapping[str, Any] = self._s3.call_s3("head_object", **_bucket_and_key(target))
-        except (FileNotFoundError, PermissionError) as error:
+            found = head()
+        except (FileNotFoundError, PermissionError):
             self._s3.cat_file(target, max_concurrency=1)  # the answer to a HEAD has no body that says why; this has
-            raise FileNotFoundError(target) from error  # until a moment ago
+            found = head()  # the object is there after all
         return {"size": found["ContentLength"], "LastModified": found["LastModified"]}
 
     def _replace(self, path: str, data: bytes) -> None:
