@@ -1,5 +1,6 @@
 """What holds for every test: Hypothesis looks for wrong answers, not for slow ones, since machines are shared."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ml_platform_tests.places import BUCKET, KINDS, READER, WRITER, local_settin
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# a shell that starts the tests in the background has them ignore SIGINT; Dagster would make SIGTERM the same
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -18,17 +18,11 @@ settings = Settings()
 require_storage(settings)
 print(json.dumps([settings.data_uri, settings.landing_uri, settings.artifact_uri, str(settings.home)]), flush=True)
 """
-STARTED = """
-import signal
-from ml_platform.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background ignores it
-main()
-"""
 WAITING = SEEN + "time.sleep(60)"
 
 
 def with_s3(home: Path, *command: str) -> "subprocess.Popen[str]":
-    started = [sys.executable, "-c", STARTED, "with-s3", "--", *command]
+    started = [sys.executable, "-c", "from ml_platform.cli import main; main()", "with-s3", "--", *command]
     environment = {"ML_PLATFORM_HOME": str(home), "PATH": ""}
     pipe = subprocess.PIPE
     return subprocess.Popen(started, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
