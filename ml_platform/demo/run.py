@@ -87,7 +87,7 @@ def _runs(instance: dg.DagsterInstance) -> list[Stage]:
         ("Predictions and their quality", predict),
         ("Model cards", RunRequest(provenance, f"write_{MODEL}_card", partitions=months)),
         ("Data sheets", RunRequest(provenance, f"write_{USE_CASE}_data_sheets")),
-        ("ML Test Scores", RunRequest(provenance, f"score_{MODEL}", partitions=months)),
+        ("ML Test Score", RunRequest(provenance, f"score_{MODEL}", partitions=AS_OF_MONTHS[-1])),
     ]
     stages = [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
     first_training = next(i for i, (_, request) in enumerate(requests) if request.location == training)

@@ -12,7 +12,9 @@ import dagster as dg
 import polars as pl
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
+from ml_platform.components.column_lineage import told
 from ml_platform.data.landed import LANDING_PATTERN
+from ml_platform.lineage.columns import Column
 from ml_platform.provenance.trace import Trace
 from ml_platform.provenance.trace_links import AssetLinks
 from ml_platform.provenance.trace_question import Question, answer
@@ -97,8 +99,10 @@ def features(context: dg.AssetExecutionContext, clean: pl.LazyFrame) -> pl.DataF
 
 
 @dg.asset(name="labels", ins=_of("clean"), **_table(columns=("day", "sensor")))
-def labels(clean: pl.LazyFrame) -> pl.LazyFrame:
-    return clean.select("day", "sensor", high=pl.col("value") > 5)
+def labels(clean: pl.LazyFrame) -> Publishable:
+    value = Column("toy/clean", "value")
+    lineage = told({"day": [Column("toy/clean", "day")], "sensor": [], "high": [value]}, rows=[value])
+    return Publishable(clean.select("day", "sensor", high=pl.col("value") > 5), of_table=lineage)
 
 
 @dg.asset(

@@ -32,6 +32,18 @@ def test_each_day_is_predicted_by_its_own_champion(two_champions: World) -> None
     }
 
 
+def test_a_probability_leads_to_the_features_that_its_model_reads(two_champions: World) -> None:
+    result = two_champions.run("delay_predictions", AROUND_NOVEMBER[0], AROUND_NOVEMBER[-1])
+    lineage = result.asset_materializations_for_node("flights__delay_predictions")[-1].metadata[
+        "dagster/column_lineage"
+    ]
+    assert isinstance(lineage.value, dg.TableColumnLineage)
+    named = {name: [each.column_name for each in deps] for name, deps in lineage.value.deps_by_column.items()}
+    assert named["probability"] == ["hour", "champion.sha256"]
+    assert named["model_version"] == ["champion.version"]
+    assert all(named[name] == [name] for name in KEYS)
+
+
 def test_days_one_by_one_equal_days_in_one_run(two_champions: World) -> None:
     two_champions.run("delay_predictions", AROUND_NOVEMBER[0], AROUND_NOVEMBER[-1])
     together = two_champions.location.tables().partitions("flights/delay_predictions")
