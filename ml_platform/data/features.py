@@ -170,7 +170,8 @@ def _experiment(
     column = {name: cleaned[name].partition_column or "" for name in known}
     read = known[table.rows].frame.lazy().select(pl.col(column[table.rows]).unique().sort()).collect().to_series()
     days = read.to_list()[-2 * max(_tables(table).values()) - TRIED_DAYS :]
-    asked = days[len(days) // 2 :: 3]  # days that have some to look back to, and are unlike each other
+    later = days[len(days) // 2 :]  # those that have some to look back to
+    asked = later[:: len(later) // 12 + 1]
 
     def made(frames: Tables) -> pl.DataFrame:
         tables = {name: KnownTable(frames[path], known[name].schema) for name, path in paths.items()}

@@ -30,7 +30,7 @@ def test_every_column_leads_to_the_columns_that_it_is_made_from(built: Platform)
     assert above(latest(built, "raw"), "landing_day") == ""
     assert above(latest(built, "clean"), "scheduled_departure_at") == "raw.minute raw.time_hour"
     assert above(latest(built, "delay_labels"), "is_late") == "clean.arrival_delay_minutes"
-    assert above(latest(built, "delay_features"), "weekday") == "clean.service_date"
+    assert above(latest(built, "delay_features"), "scheduled_hour") == "clean.scheduled_departure_minute_of_day"
 
 
 def test_which_rows_there_are_is_told_apart(built: Platform) -> None:

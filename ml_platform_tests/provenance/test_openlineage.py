@@ -111,11 +111,8 @@ def test_a_step_says_what_it_read_and_wrote_at_which_versions(built: World, tmp_
 def test_columns_lead_to_columns_and_those_that_decide_on_rows_are_told_apart(built: World, tmp_path: Path) -> None:
     (written,) = ended(told(built, tmp_path), "toy__labels")["outputs"]
     facet = written["facets"]["columnLineage"]
-    assert [(name, [each["field"] for each in of["inputFields"]]) for name, of in facet["fields"].items()] == [
-        ("day", ["day"]),
-        ("sensor", []),
-        ("high", ["value"]),
-    ]
+    named = {name: [each["field"] for each in found["inputFields"]] for name, found in facet["fields"].items()}
+    assert named == {"day": ["day"], "sensor": [], "high": ["value"]}
     (rows,) = facet["dataset"]
     assert rows["name"].endswith("/toy/clean")
     assert (rows["field"], rows["transformations"]) == ("value", [{"type": "INDIRECT", "subtype": "FILTER"}])

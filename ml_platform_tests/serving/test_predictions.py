@@ -39,7 +39,7 @@ def test_a_probability_leads_to_the_features_that_its_model_reads(two_champions:
     ]
     assert isinstance(lineage.value, dg.TableColumnLineage)
     named = {name: [each.column_name for each in deps] for name, deps in lineage.value.deps_by_column.items()}
-    assert named["probability"] == ["hour", "champion.sha256"]
+    assert named["probability"] == ["champion.sha256", "hour"]
     assert named["model_version"] == ["champion.version"]
     assert all(named[name] == [name] for name in KEYS)
 
