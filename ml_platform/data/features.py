@@ -45,6 +45,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         group="features",
         code_version=recipe.code_version,
     )
+    name = "/".join(spec.key.path)
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
@@ -67,7 +68,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         }
         spine = _spine(use_case, table, known[table.rows], cleaned[table.rows], todo.compute)
         inputs = {history.parameter: known[history.table] for history in table.inputs}
-        with quoting_no_personal_value("/".join(spec.key.path), contracts.values()):
+        with quoting_no_personal_value(name, contracts.values()):
             features = build_features(function, spine=spine, inputs=inputs, prediction_at=prediction_at)
             knowledge = audit_knowledge(
                 function,
@@ -81,9 +82,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
             )
         yield _knowledge_check(spec.key, knowledge)
         require_no_leak(knowledge, contract, spec.key, context.resources.tables)
-        audited = audit(
-            features, contract, table="/".join(spec.key.path), partition_column=table.partition_column, reject_above=0
-        )
+        audited = audit(features, contract, table=name, partition_column=table.partition_column, reject_above=0)
         yield contract_check(spec.key, audited, todo)
         require_all_accepted(audited, contract, spec.key, context.resources.tables)
         experiment = _experiment(use_case, table, cleaned, known, function, prediction_at, contract)

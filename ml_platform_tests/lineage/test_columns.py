@@ -79,9 +79,11 @@ def test_a_group_follows_from_its_name_and_its_mean_from_both() -> None:
 
 
 def test_a_join_that_refuses_nulls_and_repeated_keys_is_found_by_moving_the_values() -> None:
-    teams = pl.DataFrame({"team": [f"team {n}" for n in range(4)], "town": list("KLMN")})
-    seen = found(lambda t: t["shifts"].join(t["teams"], on="team", validate="m:1").select("id", "town"), teams=teams)
-    assert seen["town"] == "team teams.team teams.town"
+    teams = pl.DataFrame({"team": [f"team {n}" for n in range(40)], "town": [f"town {n}" for n in range(40)]})
+    seen = found(
+        lambda t: t["shifts"].join(t["teams"], on="team", how="left", validate="m:1").select("id", "town"), teams=teams
+    )
+    assert (seen["town"], seen["rows"]) == ("team teams.team teams.town", "")
 
 
 def test_a_column_whose_values_never_differ_is_changed_to_others() -> None:
