@@ -175,6 +175,7 @@ def test_the_asset_leads_to_the_card_of_the_month(carded: Carded) -> None:
     assert str(told["page"].value).endswith("/artifacts/cards/models/flights_delay/1.html")
 
 
-def test_the_location_has_a_card_for_each_model_and_one_asset_of_data_sheets() -> None:
+def test_the_location_has_cards_scores_and_reproductions_of_each_model_and_one_asset_of_data_sheets() -> None:
     keys = {key.to_user_string() for key in definitions.defs.resolve_asset_graph().materializable_asset_keys}
-    assert keys == {"flights/delay_model_card", "flights/data_sheets"}
+    of_each_model = {f"flights/delay_{name}" for name in ("model_card", "ml_test_score", "reproduction")}
+    assert keys == {*of_each_model, "flights/data_sheets"}
