@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 
 from benchmarks.daemon import measure_daemon
 from benchmarks.events import measure_events
@@ -27,8 +26,7 @@ from benchmarks.readings import Reading, Section, show
 from benchmarks.steps import measure_steps
 from ml_platform.demo.narrator import printing_into
 from ml_platform.errors import PlatformError
-
-WIDTH_OF_TABLE = 120
+from ml_platform.terminal import console
 
 
 class Report(BaseModel):
@@ -104,9 +102,8 @@ def _tell(report: Report, file: Path | None) -> None:
     """Print the table, and write the same as JSON if a file is given."""
     if file:
         file.write_text(report.model_dump_json(indent=1))
-    console = Console()
     title = f"{report.started_at:%Y-%m-%d %H:%M} UTC, {report.cores} cores"
-    show(report.sections, console if console.is_terminal else Console(width=WIDTH_OF_TABLE), title)
+    show(report.sections, console(), title)
 
 
 if __name__ == "__main__":

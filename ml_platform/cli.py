@@ -10,8 +10,7 @@ from rich.console import Console
 
 from ml_platform.commands import cards, models, object_server, reproduce, score, tables, trace
 from ml_platform.errors import PlatformError
-
-WIDTH_OF_TABLES = 120
+from ml_platform.terminal import console
 
 app = typer.Typer(
     help="An asset-based machine-learning platform on Dagster.",
@@ -43,7 +42,7 @@ def demo() -> None:
 
     settings = Settings()
     run_demo(settings)
-    show(collect(settings), _console())
+    show(collect(settings), console())
 
 
 @app.command()
@@ -67,12 +66,12 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
     found = collect(Settings())
     if same_as is not None:
         differing = differences(found, read_summary(same_as))
-        show_differences(differing, _console())
+        show_differences(differing, console())
         raise typer.Exit(1 if differing else 0)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        show(found, _console())
+        show(found, console())
 
 
 cards.register(app)
@@ -82,12 +81,6 @@ score.register(app)
 tables.register(app)
 object_server.register(app)
 trace.register(app)
-
-
-def _console() -> Console:
-    """As wide as the terminal; where there is none, as wide as the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH_OF_TABLES)
 
 
 def main() -> None:

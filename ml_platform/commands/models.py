@@ -4,12 +4,15 @@ Belongs here: options and output. Does not: the rules (`tracking.registry`), or 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ml_platform.terminal import console, table
+from ml_platform.this_user import this_user
 
 if TYPE_CHECKING:
     from ml_platform.serving.decisions import Decided, Places
@@ -55,7 +58,7 @@ def list_models(as_json: AsJson = False) -> None:
         (name, str(len(standing.models)), *(str(standing.aliases.get(alias, "-")) for alias in _ALIASES))
         for name, standing in found.items()
     ]
-    _print_table(("model", "versions", *(alias.replace("_", " ") for alias in _ALIASES)), rows)
+    console().print(table("", ("model", "versions", *(alias.replace("_", " ") for alias in _ALIASES)), rows))
 
 
 @app.command()
@@ -69,7 +72,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
         (str(m.version), f"{m.as_of:%Y-%m}", m.gate, m.approval, _standing(m), ", ".join(m.aliases), m.sha256[:12])
         for m in models
     ]
-    _print_table(("version", "as of", "gate", "approval", "standing", "aliases", "model bytes"), rows)
+    console().print(table("", ("version", "as of", "gate", "approval", "standing", "aliases", "model bytes"), rows))
     for model in models:
         if model.rolled_back:
             typer.echo(f"Version {model.version} was rolled back {model.rolled_back}")
@@ -89,7 +92,7 @@ def log(name: Name, as_json: AsJson = False) -> None:
         )
         return
     rows = [_log_row(each) for each in events]
-    _print_table(("entry", "at (UTC)", "version", "what", "by", "why"), rows)
+    console().print(table("", ("entry", "at (UTC)", "version", "what", "by", "why"), rows))
     typer.echo(f"{head.sequence} entries, each sealed to the one before; the last is {head.sha256[:16]}, as in MLflow.")
 
 
@@ -189,8 +192,6 @@ def _places() -> "Iterator[Places]":
 
 
 def _user() -> str:
-    from ml_platform.tracking.registry import this_user
-
     return this_user()
 
 
@@ -246,17 +247,6 @@ def _log_row(event: "RegistryEvent") -> tuple[str, ...]:
     what = event.action.replace("_", " ") + (f" to {event.instead}" if event.instead else "")
     at = f"{event.at:%Y-%m-%d %H:%M:%S}"
     return (str(event.sequence), at, str(event.version), what, event.by, event.reason)
-
-
-def _print_table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*titles)
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=140)).print(table)
 
 
 def _as_json(content: object) -> str:

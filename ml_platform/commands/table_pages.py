@@ -6,17 +6,15 @@ from typing import Any
 
 import polars as pl
 import typer
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from ml_platform.execution.restoring import Restored
 from ml_platform.storage.history import PartitionChange, TableDifference, TableSummary, VersionEntry
 from ml_platform.storage.restoring import Restoration
 from ml_platform.storage.row_difference import RowDifference
+from ml_platform.terminal import console, table
 from ml_platform.training.maintenance import MaintenanceReport
 
-_WIDTH = 120
 _SHOWN = 10
 _EXAMPLES = 5
 _COLUMNS_THAT_FIT = 8
@@ -41,7 +39,7 @@ def show_summaries(found: Sequence[TableSummary], *, as_json: bool) -> None:
         )
         for each in found
     ]
-    _print(_table("Tables", columns, rows))
+    _print(table("Tables", columns, rows))
     return None
 
 
@@ -63,7 +61,7 @@ def show_history(name: str, found: Sequence[VersionEntry], *, as_json: bool) -> 
         )
         for each in found
     ]
-    _print(_table(f"History of {name}", columns, rows, wide=3))
+    _print(table(f"History of {name}", columns, rows, wide=3))
     return None
 
 
@@ -152,7 +150,7 @@ def show_maintenance(report: MaintenanceReport, *, as_json: bool) -> None:
         for each in concerned
     ]
     if rows:
-        _print(_table("Tables", columns, rows))
+        _print(table("Tables", columns, rows))
     log = _size(sum(each.log_bytes for each in report.tables))
     typer.echo(
         f"{_count(len(report.tables) - len(concerned), 'table')} with nothing to do; the logs of all have {log}."
@@ -235,7 +233,7 @@ def _print_changes(changes: Sequence[PartitionChange]) -> None:
         )
         for each in changes[:_SHOWN]
     ]
-    _print(_table("", ("partition", "", "rows before", "rows after", "content"), rows))
+    _print(table("", ("partition", "", "rows before", "rows after", "content"), rows))
     if len(changes) > _SHOWN:
         typer.echo(f"and {len(changes) - _SHOWN:,} more; --json has them all.")
 
@@ -244,24 +242,13 @@ def _frame(title: str, frame: pl.DataFrame) -> Table:
     """A row for each row; where there are more columns than fit, one row of text for each."""
     rows = [tuple(_NOTHING if value is None else str(value) for value in row) for row in frame.iter_rows()]
     if frame.width <= _COLUMNS_THAT_FIT:
-        return _table(title, frame.columns, rows)
+        return table(title, frame.columns, rows)
     texts = (", ".join(f"{name}={value}" for name, value in zip(frame.columns, row, strict=True)) for row in rows)
-    return _table(title, [""], [(text,) for text in texts])
+    return table(title, [""], [(text,) for text in texts])
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, wide: int = 1) -> Table:
-    """The first `wide` columns do not wrap."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=bool(column) and number < wide, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _print(table: Table) -> None:
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+def _print(made: Table) -> None:
+    console().print(made)
 
 
 def _echo(data: object) -> None:

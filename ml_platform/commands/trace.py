@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_platform.errors import RowNotFoundError
+from ml_platform.terminal import console
 
 if TYPE_CHECKING:
     from ml_platform.provenance.trace import Direction
 
-WIDTH = 140
+WIDTH = 140  # trees are deep
 
 Start = Annotated[
     str,
@@ -98,13 +99,9 @@ def trace(
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return
-    from rich.console import Console
-
     from ml_platform.provenance.trace_text import summary_of, tree_of
 
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
-    console.print(tree_of(found), summary_of(found), highlight=False, sep="\n\n")
+    console(WIDTH).print(tree_of(found), summary_of(found), highlight=False, sep="\n\n")
 
 
 def openlineage(

@@ -1,9 +1,7 @@
 """The summary as a person reads it. Pure formatting: every number is the summary's."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +10,7 @@ from ml_platform.demo.report import DemoReport
 from ml_platform.demo.rows import AuditedRows, ComputedRows
 from ml_platform.demo.served import WalkForward
 from ml_platform.demo.summary import Difference, Summary
+from ml_platform.terminal import table
 from ml_platform.training.evaluation import Evaluation
 from ml_platform.training.gate import GateDecision
 from ml_platform.training.metrics import MetricName
@@ -35,7 +34,7 @@ def show(summary: Summary, console: Console) -> None:
     console.print(_contents(summary))
     if summary.cost:
         console.print(_cost(summary.cost))
-    console.print(_table("Where to look next", ("", ""), [(place.what, place.how) for place in summary.places]))
+    console.print(table("Where to look next", ("", ""), [(place.what, place.how) for place in summary.places]))
 
 
 def _audited(tables: Iterable[AuditedRows]) -> Table:
@@ -50,17 +49,17 @@ def _audited(tables: Iterable[AuditedRows]) -> Table:
         )
         for each in tables
     ]
-    return _table("Rows", ("table", "partitions", "rows in", "published", "quarantined", "conserved"), rows)
+    return table("Rows", ("table", "partitions", "rows in", "published", "quarantined", "conserved"), rows)
 
 
 def _computed(tables: Iterable[ComputedRows]) -> Table:
     rows = [(t.table, MISSING if t.partitions is None else _count(t.partitions), _count(t.rows)) for t in tables]
-    return _table("Computed tables", ("table", "partitions", "rows"), rows)
+    return table("Computed tables", ("table", "partitions", "rows"), rows)
 
 
 def _models(models: Sequence[MonthlyModel]) -> Table:
     columns = ("as of", "trials", "failed", "iterations", "version", "gate", "champion")
-    return _table("Models", columns, [_model(each) for each in models] or [(MISSING, *[""] * 6)])
+    return table("Models", columns, [_model(each) for each in models] or [(MISSING, *[""] * 6)])
 
 
 def _model(model: MonthlyModel) -> tuple[str, ...]:
@@ -84,7 +83,7 @@ def _scores(as_of: str, test: Evaluation) -> Table:
     title = f"Scores on {days}, model as of {as_of}: {test.rows:,} flights, 95 % intervals by days"
     model = ("model", *(str(test.metrics[metric]) for metric in METRICS))
     baselines = [(each.name, *(f"{each.metrics[metric]:.3f}" for metric in METRICS)) for each in test.baselines]
-    return _table(title, ("", *METRICS.values()), [model, *baselines])
+    return table(title, ("", *METRICS.values()), [model, *baselines])
 
 
 def _walk_forward(served: WalkForward) -> Table:
@@ -92,7 +91,7 @@ def _walk_forward(served: WalkForward) -> Table:
     versions = ", ".join(str(version) for version in served.versions)
     title = f"Predictions of {served.first_day} to {served.last_day}, each day by its champion (versions {versions})"
     row = (f"{served.predictions:,}", f"{served.labelled:,}", *(str(served.metrics[metric]) for metric in METRICS))
-    return _table(title, ("predictions", "labelled", *METRICS.values()), [row])
+    return table(title, ("predictions", "labelled", *METRICS.values()), [row])
 
 
 def _contents(summary: Summary) -> Table:
@@ -101,7 +100,7 @@ def _contents(summary: Summary) -> Table:
     rows += [
         (f"{each.version.name} {each.version.version}", each.version.sha256) for each in summary.models if each.version
     ]
-    return _table("Contents (SHA-256)", ("", ""), rows)
+    return table("Contents (SHA-256)", ("", ""), rows)
 
 
 def show_differences(found: Sequence[Difference], console: Console) -> None:
@@ -110,7 +109,7 @@ def show_differences(found: Sequence[Difference], console: Console) -> None:
         console.print("Every table and every model is the same.")
         return
     rows = [(each.what, each.found or "not there", each.wanted or "not there") for each in found]
-    console.print(_table("Not the same", ("", "here", "in the other"), rows))
+    console.print(table("Not the same", ("", "here", "in the other"), rows))
 
 
 def _cost(cost: DemoReport) -> Table:
@@ -119,21 +118,7 @@ def _cost(cost: DemoReport) -> Table:
         f"Demonstration of {cost.started_at:%Y-%m-%d %H:%M} UTC: {cost.seconds:.0f} s on {cost.cores} cores, {memory}"
     )
     rows = [(s.title, s.outcome, f"{s.seconds:.1f}", f"{s.cpu_seconds:.1f}", (s.run_id or "")[:8]) for s in cost.stages]
-    return _table(title, ("stage", "", "seconds", "CPU seconds", "run"), rows)
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Text to the left, numbers to the right."""
-    listed = list(rows)
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=any(columns))
-    for number, column in enumerate(columns):
-        values = [row[number] for row in listed]
-        is_number = any(values) and all(value[:1].isdigit() or value in ("", NOTHING, MISSING) for value in values)
-        justify: Literal["left", "right"] = "right" if number and is_number else "left"
-        table.add_column(column, justify=justify, no_wrap=not number, overflow="fold")
-    for row in listed:
-        table.add_row(*row)
-    return table
+    return table(title, ("stage", "", "seconds", "CPU seconds", "run"), rows)
 
 
 def _count(number: int | None) -> str:

@@ -3,8 +3,6 @@
 Told again whenever it is asked for, so that a crash between the two heals.
 """
 
-import os
-import pwd
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +11,7 @@ import dagster as dg
 from ml_platform.storage.restored_events import report_content
 from ml_platform.storage.restoring import Restoration, restore
 from ml_platform.storage.tables import TableStore
+from ml_platform.this_user import this_user
 
 
 class Restored(NamedTuple):
@@ -37,7 +36,7 @@ def restore_and_report(
     Raises:
         StorageError: as `restore` does.
     """
-    by = pwd.getpwuid(os.getuid()).pw_name
+    by = this_user()
     commit = {"by": by, **({"reason": reason} if reason else {})}
     done = restore(tables, name, version, partitions=partitions, commit=commit, dry_run=dry_run)
     if dry_run:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import dataframely as dy
 import yaml
 
-from ml_platform.components.use_case import FILE_NAME, UseCase, load_use_case
+from ml_platform.components.use_case import FILE_NAME, USE_CASES, UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine
@@ -19,10 +19,8 @@ from ml_platform.data.component import DataPipeline
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract, quality_contract
-from ml_platform.settings import PROJECT_ROOT
 from ml_platform.training.config import ModelConfig
 
-USE_CASES = PROJECT_ROOT / "ml_platform" / "use_cases"
 Kind = Literal["raw", "clean", "quarantine", "derived", "features", "predictions", "quality"]
 
 

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ml_platform.settings import PROJECT_ROOT
+from ml_platform.components.use_case import USE_CASES
 
-USE_CASES = PROJECT_ROOT / "ml_platform" / "use_cases"
 _COMPONENT = "ml_platform.serving.component.Deployment"
 
 

@@ -17,7 +17,7 @@ from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract
 from ml_platform.serving.presentation import champion_by_day
 from ml_platform.serving.promotion import Promotion, champions_by_day
-from ml_platform.serving.scoring import score_by_day
+from ml_platform.serving.scoring import Load, score_by_day
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
@@ -70,20 +70,22 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         champions = champions_by_day(_records(promotions), days)
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, features_key, champions)))
         rows = rows_of(features, table.partition_column, todo.compute)
+        model_of = loaded_once(context.resources.artifacts)
         scored: pl.DataFrame = contract.create_empty()
         if todo.compute:
             scored = score_by_day(
                 rows,
                 {day: champions[day] for day in as_days(todo.compute)},
-                lambda champion: load_model(champion, context.resources.artifacts),
+                model_of,
                 day_column=table.partition_column,
                 keys=keys,
             )
         checks = list(prediction_checks(spec.key, table.row, rows.select(keys), scored))
         yield from checks
         require_passed(checks, name)
-        newest = load_model(champions[days[-1]], context.resources.artifacts)
-        lineage = told(_columns_read(newest, "/".join(features_key.path), "/".join(champion_key.path), keys))
+        lineage = told(
+            _columns_read(model_of(champions[days[-1]]), "/".join(features_key.path), "/".join(champion_key.path), keys)
+        )
         yield dg.Output(todo.publishable(spec.key, scored, champion_by_day(champions), lineage))
 
     return predict
@@ -123,6 +125,18 @@ def load_model(champion: RegisteredModel, artifacts: ObjectStore) -> TabularMode
     """
     path = champion.uri.removeprefix(f"{artifacts.uri.rstrip('/')}/")
     return loads(artifacts.read(path), champion.sha256)
+
+
+def loaded_once(artifacts: ObjectStore) -> Load:
+    """`load_model` that reads each version's bytes the first time alone."""
+    models: dict[str, TabularModel] = {}
+
+    def model_of(champion: RegisteredModel) -> TabularModel:
+        if champion.sha256 not in models:
+            models[champion.sha256] = load_model(champion, artifacts)
+        return models[champion.sha256]
+
+    return model_of
 
 
 def prediction_checks(

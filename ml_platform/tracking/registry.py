@@ -8,9 +8,6 @@ dies in between, everybody who asks here is already told the new state, and the 
 """
 
 import datetime as dt
-import os
-import pwd
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 from urllib.parse import unquote
@@ -18,6 +15,7 @@ from urllib.parse import unquote
 from ml_platform.errors import ModelNotApprovedError, ModelNotFoundError, NoChampionError
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.this_user import this_user
 from ml_platform.tracking import versions
 from ml_platform.tracking.mirror import Mirror, Shown, mirror_of
 from ml_platform.tracking.registry_log import (
@@ -325,15 +323,6 @@ class ModelRegistry:
 
     def _log(self, name: str) -> RegistryLog:
         return RegistryLog(self._objects, name)
-
-
-def this_user() -> str:
-    """Who runs this process, as user@machine."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"uid {os.getuid()}"
-    return f"{name}@{socket.gethostname()}"
 
 
 def _versions_of(events: Sequence[RegistryEvent]) -> set[int]:

@@ -13,10 +13,11 @@ from ml_platform.errors import (
     RegistryLogTamperedError,
     RegistryUnreachableError,
 )
+from ml_platform.this_user import this_user
 from ml_platform.tracking._client import client
 from ml_platform.tracking.mirror import HEAD_TAG, ClientMirror, Shown, mirror_of
 from ml_platform.tracking.models import dumps
-from ml_platform.tracking.registry import Gate, ModelRegistry, RegisteredModel, this_user
+from ml_platform.tracking.registry import Gate, ModelRegistry, RegisteredModel
 from ml_platform.tracking.registry_log import Entry, Head, RegistryLog
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.versions import made
