@@ -30,9 +30,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, 
     )
     for number, column in enumerate(columns):
         values = [row[number] for row in listed]
-        is_number = any(values) and all(value[:1].isdigit() or value in NO_NUMBERS for value in values)
+        is_number = any(values) and all(_is_number(value) or value in NO_NUMBERS for value in values)
         justify: Literal["left", "right"] = "right" if number and is_number else "left"
         made.add_column(Text(column), justify=justify, no_wrap=bool(columns[0]) and number < wide, overflow="fold")
     for row in listed:
         made.add_row(*map(Text, row))
     return made
+
+
+def _is_number(value: str) -> bool:
+    """Whether it begins as one, with its unit or interval perhaps; an instant is none."""
+    return value[:1].isdigit() and ":" not in value
