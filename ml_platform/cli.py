@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml_platform.commands import cards, models, object_server, reproduce, score, tables, trace
+from ml_platform.commands import alerts, cards, models, object_server, reproduce, score, tables, trace, tracking
 from ml_platform.errors import PlatformError
 from ml_platform.terminal import console
 
@@ -74,6 +74,7 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
         show(found, console())
 
 
+alerts.register(app)
 cards.register(app)
 models.register(app)
 reproduce.register(app)
@@ -81,6 +82,7 @@ score.register(app)
 tables.register(app)
 object_server.register(app)
 trace.register(app)
+tracking.register(app)
 
 
 def main() -> None:

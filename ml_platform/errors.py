@@ -31,6 +31,10 @@ PlatformError
 │   ├── TrialLostError                   the process of one trial died
 │   ├── NoSurvivingTrialError            every trial of a search failed
 │   └── NotEnoughDataError
+├── ServingError
+│   ├── ModelUnusableError               a model that cannot be loaded, or gives no probabilities
+│   └── NoModelAnswersError              every rung of the model ladder was tried
+├── AlertNotFoundError               no open alert, or several, that fit what was asked
 ├── RegistryError
 │   ├── RegistryUnreachableError         the store that keeps the registry does not answer
 │   ├── ModelNotFoundError
@@ -48,12 +52,19 @@ PlatformError
     ├── RunFailedError
     └── RunCanceledError
 
-Belongs here: what went wrong, as a class. Does not: how it is retried or told (`recovery`).
+Belongs here: what went wrong, as a class, and of which kind it is. Does not: how it is retried or told (`recovery`).
 """
+
+from typing import ClassVar, Literal
+
+ErrorClass = Literal["transient", "throttled", "resource", "data", "code", "cancelled"]
 
 
 class PlatformError(Exception):
     """One failure, told in full: what and which, expected and got, what was kept, what to do next."""
+
+    error_class: ClassVar[ErrorClass] = "code"
+    """Whether waiting (transient, throttled), less at once (resource), other data or another program helps."""
 
     def __init__(self, what: str, *, expected: str = "", got: str = "", kept: str = "", remedy: str = "") -> None:
         self.what, self.expected, self.got, self.kept, self.remedy = what, expected, got, kept, remedy
@@ -85,13 +96,19 @@ class DefinitionError(PlatformError):
 class UpstreamUnavailableError(PlatformError):
     """A source outside the platform that could not be fetched."""
 
+    error_class = "transient"
+
 
 class LocalServerError(PlatformError):
     """A server process of this machine that did not come up."""
 
+    error_class = "transient"
+
 
 class LandingError(PlatformError):
     """A landing object that cannot be ingested."""
+
+    error_class = "data"
 
 
 class LandingObjectMissingError(LandingError):
@@ -117,6 +134,8 @@ class LandingDayError(LandingError):
 class ContractViolatedError(PlatformError):
     """More rows broke the contract than the table allows."""
 
+    error_class = "data"
+
 
 class LeakageError(PlatformError):
     """A feature changed when everything later than its prediction time was hidden."""
@@ -133,13 +152,19 @@ class StorageError(PlatformError):
 class TableNotFoundError(StorageError):
     """No table of that name at that place."""
 
+    error_class = "data"
+
 
 class PartitionNotPublishedError(StorageError):
     """A partition that no run has published yet."""
 
+    error_class = "data"
+
 
 class VersionDroppedError(StorageError):
     """A version whose data files are gone."""
+
+    error_class = "data"
 
 
 class RetentionRefusedError(StorageError):
@@ -153,13 +178,19 @@ class PartitionMismatchError(StorageError):
 class WriteConflictError(StorageError):
     """Another writer won, and trying again did not help."""
 
+    error_class = "transient"
+
 
 class ObjectCorruptError(StorageError):
     """Bytes whose hash is not the one that was recorded."""
 
+    error_class = "data"
+
 
 class StorageUnreachableError(StorageError):
     """Nobody answers at the endpoint of the store, or only with failures of its own."""
+
+    error_class = "transient"
 
 
 class StorageCredentialsError(StorageError):
@@ -177,6 +208,8 @@ class BucketNotFoundError(StorageError):
 class StorageFullError(StorageError):
     """No space left where something was to be written."""
 
+    error_class = "resource"
+
 
 class TrainingError(PlatformError):
     """A model could not be trained."""
@@ -184,6 +217,8 @@ class TrainingError(PlatformError):
 
 class TrialLostError(TrainingError):
     """The process of one trial died."""
+
+    error_class = "resource"
 
 
 class NoSurvivingTrialError(TrainingError):
@@ -193,6 +228,28 @@ class NoSurvivingTrialError(TrainingError):
 class NotEnoughDataError(TrainingError):
     """A split without enough labelled rows."""
 
+    error_class = "data"
+
+
+class ServingError(PlatformError):
+    """Predictions could not be made."""
+
+
+class ModelUnusableError(ServingError):
+    """A model that is not there, is not the recorded one, cannot be loaded, raises, or gives no probabilities."""
+
+    error_class = "data"
+
+
+class NoModelAnswersError(ServingError):
+    """No rung of the model ladder could predict."""
+
+    error_class = "data"
+
+
+class AlertNotFoundError(PlatformError):
+    """No open alert fits, or several do."""
+
 
 class RegistryError(PlatformError):
     """The model registry does not hold what was asked."""
@@ -201,21 +258,31 @@ class RegistryError(PlatformError):
 class RegistryUnreachableError(RegistryError):
     """The store that keeps the registry does not answer."""
 
+    error_class = "transient"
+
 
 class ModelNotFoundError(RegistryError):
     """No such registered model or version."""
+
+    error_class = "data"
 
 
 class ModelNotApprovedError(RegistryError):
     """A version that the gate, or a person, has not approved was to be promoted."""
 
+    error_class = "data"
+
 
 class NoChampionError(RegistryError):
     """No version has been promoted for the time asked about."""
 
+    error_class = "data"
+
 
 class RegistryLogTamperedError(RegistryError):
     """The log of what was decided about a model was changed, cut or reordered from outside."""
+
+    error_class = "data"
 
 
 class RunError(PlatformError):
@@ -233,6 +300,8 @@ class RunFailedError(RunError):
 class RunCanceledError(RunError):
     """A run that was canceled before it finished."""
 
+    error_class = "cancelled"
+
 
 class ProvenanceError(PlatformError):
     """A question about where something came from, that cannot be answered as asked."""
@@ -245,14 +314,22 @@ class UnknownAssetError(ProvenanceError):
 class RowNotFoundError(ProvenanceError):
     """No row fits the values asked for, or several do."""
 
+    error_class = "data"
+
 
 class CardIncompleteError(ProvenanceError):
     """A model card or data sheet that was not written, because a field of it is missing."""
+
+    error_class = "data"
 
 
 class ReproductionError(ProvenanceError):
     """A model version that cannot be made again: its record, its snapshot or its code is not there."""
 
+    error_class = "data"
+
 
 class LineageEndpointError(ProvenanceError):
     """The endpoint of OpenLineage events could not be reached, or refused them."""
+
+    error_class = "transient"

@@ -7,15 +7,16 @@ no repr, log line or error message shows them. Nothing is created and nothing is
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml_platform.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 RETRY_FIRST_PAUSE_SECONDS, RETRY_LONGEST_PAUSE_SECONDS = 0.1, 1.0
+SensorKind = Literal["landing", "roots", "training", "promotion", "predictions", "quality", "recompute", "schedules"]
 _MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
 
@@ -47,9 +48,64 @@ class Settings(BaseSettings):
     )
     openlineage_api_key: SecretStr | None = Field(None, description="Bearer token for `openlineage_url`.")
 
+    alert_routes: Path = Field(
+        PROJECT_ROOT / "ml_platform" / "use_cases" / "alerts.yaml", description="File that says who is told of what."
+    )
+    alert_interval_seconds: int = Field(
+        30, ge=1, description="How often the platform looks for what to alert of, and sends what is waiting."
+    )
+    alert_timeout_seconds: float = Field(10.0, gt=0, description="How long a receiver of alerts may take to answer.")
+    dagster_url: str = Field("http://localhost:3000", description="Where the Dagster UI answers, for links to runs.")
+
+    sensors: Annotated[tuple[SensorKind, ...], NoDecode] = Field(
+        (),
+        description="What runs by itself unless switched in the UI, separated by commas, or `all`: landing, roots, "
+        "training, promotion, predictions, quality, recompute, schedules.",
+    )
+
+    step_retries: int = Field(
+        5,
+        ge=0,
+        description="How often a step is tried again after a failure that may pass, or one of too many requests.",
+    )
+    resource_retries: int = Field(
+        2, ge=0, description="How often a step is tried again, in smaller batches, after memory or disk ran out."
+    )
+    retries_per_run: int = Field(20, ge=0, description="Retries of all steps of one run together; then failures stand.")
+    retry_first_seconds: float = Field(
+        2.0, ge=0, description="Longest wait before the first retry of a step; each further one may be twice as long."
+    )
+    retry_longest_seconds: float = Field(60.0, ge=0, description="Longest wait before a retry, if no server asks more.")
+    retry_after_longest_seconds: float = Field(
+        300.0, ge=0, description="Longest wait that a server may ask for (Retry-After); beyond it the step fails."
+    )
+
     max_parallel_steps: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Isolated steps of one run that may run at once."
     )
+
+    @field_validator("sensors", mode="before")
+    @classmethod
+    def sensors_are_known(cls, value: object) -> object:
+        """The kinds that the text names.
+
+        Raises:
+            SettingsError: it names one that there is not.
+        """
+        if not isinstance(value, str):
+            return value
+        known: tuple[SensorKind, ...] = get_args(SensorKind)
+        kinds = [kind.strip() for kind in value.split(",") if kind.strip()]
+        if kinds == ["all"]:
+            return known
+        if unknown := sorted(set(kinds) - set(known)):
+            raise SettingsError(
+                "ML_PLATFORM_SENSORS names what is no kind of sensor.",
+                expected=f"any of {', '.join(known)}, separated by commas; or all",
+                got=", ".join(unknown),
+                remedy="Correct it, or unset it: then each is switched on in the UI.",
+            )
+        return tuple(kinds)
 
     @field_validator("s3_endpoint_url")
     @classmethod
@@ -125,6 +181,11 @@ class Settings(BaseSettings):
             "retry_init_backoff_ms": _milliseconds(RETRY_FIRST_PAUSE_SECONDS),
             "retry_max_backoff_ms": _milliseconds(RETRY_LONGEST_PAUSE_SECONDS),
         }
+
+    def secret(self, name: str) -> SecretStr | None:
+        """The value of the environment variable `name`, which a file of the team names; none if it has no value."""
+        value = os.environ.get(name, "")
+        return SecretStr(value) if value else None
 
     def fsspec_options(self, uri: str) -> dict[str, object]:
         """The same in the form that fsspec takes for `uri`; `retry_seconds` is for `ObjectStore`, which tries again."""

@@ -8,7 +8,7 @@ import dagster as dg
 from ml_platform.storage.batches import UNPARTITIONED
 
 
-def partitions_of_run(context: dg.AssetExecutionContext) -> list[str]:
+def partitions_of_run(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[str]:
     """The partition keys that this run is to build, in order; the one that stands for a table without partitions."""
     is_partitioned = context.has_partition_key or context.has_partition_key_range
     return list(context.partition_keys) if is_partitioned else [UNPARTITIONED]

@@ -18,8 +18,9 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from ml_platform.components.use_case import FILE_NAME
-from ml_platform.components.yaml_check import FILL_IN, component_model, models_in
+from ml_platform.components.yaml_check import FILL_IN, component_model
 from ml_platform.errors import DefinitionError
+from ml_platform.typed_yaml import models_in
 
 DEFS_HEADER = f"# Fill in every {FILL_IN}, and delete what is not needed. Fields behind a # show their defaults.\n"
 USE_CASE = """\

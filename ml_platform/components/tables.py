@@ -9,6 +9,7 @@ import dagster as dg
 import dataframely as dy
 import polars as pl
 
+from ml_platform.components.freshness import freshness_policy
 from ml_platform.components.use_case import UseCase
 from ml_platform.contracts.columns import column_owners, personal_columns, unit_of
 from ml_platform.point_in_time.known_at import declared_knowledge
@@ -27,6 +28,7 @@ def table_spec(
     group: str,
     code_version: str | None = None,
     kinds: Sequence[str] = ("polars", "deltalake"),
+    fresh_within_hours: float | None = None,
 ) -> dg.AssetSpec:
     """Spec of one Delta table: by day of the use case's calendar if it has a partition column, whole if not."""
     return dg.AssetSpec(
@@ -37,6 +39,7 @@ def table_spec(
         owners=use_case.owners,
         code_version=code_version,
         partitions_def=use_case.by_day if partition_column else None,
+        freshness_policy=freshness_policy(use_case, fresh_within_hours, is_daily=partition_column is not None),
         metadata={
             "dagster/column_schema": column_schema(contract),
             "dagster/table_name": f"{use_case.name}/{name}",

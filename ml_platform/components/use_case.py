@@ -2,6 +2,7 @@
 
 import datetime as dt
 import importlib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import dagster as dg
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ml_platform.errors import DefinitionError
+from ml_platform.errors import DefinitionError, ErrorClass
+from ml_platform.recovery.error_classes import type_name
+from ml_platform.recovery.retries import Idempotency, StepRetries
 from ml_platform.settings import PROJECT_ROOT
 
 USE_CASES_PACKAGE = "ml_platform.use_cases"
@@ -33,6 +36,12 @@ class UseCase(BaseModel):
     first_day: dt.date = Field(description="First day that the landing zone has.")
     last_day: dt.date | None = Field(None, description="Last day of a closed data set; open-ended when absent.")
     first_as_of_month: dt.date = Field(description="First day of the first month for which a model is trained.")
+
+    error_classes: Mapping[str, ErrorClass] = Field(
+        default_factory=dict,
+        description="The class of errors that the platform does not know, subclasses included: `module:Name` of the "
+        "use case's folder, or the dotted path of a library's.",
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -66,6 +75,15 @@ class UseCase(BaseModel):
     def key(self, table: str) -> dg.AssetKey:
         """Asset key of one of the use case's tables, which is also its path on storage."""
         return dg.AssetKey([self.name, table])
+
+    def retries(self, idempotency: Idempotency = "idempotent", guard: str = "") -> StepRetries:
+        """The `retry_policy` of one of the use case's steps; `guard` says what keeps a repetition from doing harm.
+
+        Raises:
+            DefinitionError: `error_classes` names what is no exception.
+        """
+        own = {type_name(self._error_type(name)): found for name, found in self.error_classes.items()}
+        return StepRetries(own, idempotency, guard)
 
     def as_of_instant(self, partition_key: str) -> dt.datetime:
         """UTC instant at which the as-of month `partition_key` ("2013-10-01") begins in the use case's time zone."""
@@ -104,6 +122,27 @@ class UseCase(BaseModel):
                 got=f"'{attribute}'",
             )
         return getattr(module, attribute)
+
+    def _error_type(self, reference: str) -> type[BaseException]:
+        try:
+            found = self.resolve(reference) if ":" in reference else _of_library(reference)
+        except (ImportError, AttributeError) as error:
+            raise self._no_error_type(reference, str(error)) from error
+        if not (isinstance(found, type) and issubclass(found, BaseException)):
+            raise self._no_error_type(reference, f"{found!r}")
+        return found
+
+    def _no_error_type(self, reference: str, got: str) -> DefinitionError:
+        return DefinitionError(
+            f"use_cases/{self.name}/{FILE_NAME}, error_classes: '{reference}' is no exception.",
+            expected="module:Name of the use case's folder, or the dotted path of a library's exception",
+            got=got,
+        )
+
+
+def _of_library(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module or "builtins"), name)
 
 
 def load_use_case(folder: Path) -> UseCase:

@@ -1,19 +1,15 @@
 """A defs.yaml held against its component before Dagster loads it: every problem with line, field and remedy."""
 
 import importlib
-import typing
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-from dagster_shared.yaml_utils import parse_yamls_with_source_position
 from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueAndSourcePositionTree
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from ml_platform.errors import DefinitionError
+from ml_platform.typed_yaml import documents_of, dotted, line_of, near, require_none, told
 
 FILL_IN = "<fill in>"
 
@@ -24,23 +20,11 @@ def require_valid(path: Path, name: str) -> None:
     Raises:
         DefinitionError: it is not; told are line, field, value and what is allowed. The file is called `name`.
     """
-    try:
-        documents = list(parse_yamls_with_source_position(path.read_text(), name))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}, column {mark.column + 1}" if mark else name
-        raise DefinitionError(
-            f"{where}: this is not YAML: {error.problem}", remedy="Look at the indentation and quotes there"
-        ) from error
+    documents = documents_of(path, name)
     problems = [problem for document in documents for problem in _problems(document, name)]
     if not documents:
         problems = [f"{name}:1: the file is empty; it starts with `type: <module>.<Component>`"]
-    if problems:
-        count = "1 field is" if len(problems) == 1 else f"{len(problems)} fields are"
-        listed = "".join(f"\n  {problem}" for problem in problems)
-        raise DefinitionError(
-            f"{name} cannot be loaded; {count} wrong:{listed}", remedy="Correct the file; nothing else was changed"
-        )
+    require_none(problems, name)
 
 
 def _problems(document: ValueAndSourcePositionTree, name: str) -> Iterator[str]:
@@ -53,8 +37,8 @@ def _problems(document: ValueAndSourcePositionTree, name: str) -> Iterator[str]:
     yield from _not_filled_in(positions, value, [], name)
     model = component_model(kind)
     if model is None:
-        near = _near(kind, _known_components())
-        yield f"{name}:{_line(positions, ['type'])}, type: there is no component '{kind}'{near}"
+        meant = near(kind, _known_components())
+        yield f"{name}:{line_of(positions, ['type'])}, type: there is no component '{kind}'{meant}"
         return
     try:
         model.model_validate(value.get("attributes") or {})
@@ -62,28 +46,15 @@ def _problems(document: ValueAndSourcePositionTree, name: str) -> Iterator[str]:
         for detail in error.errors():
             if "{{" in str(detail["input"]) or detail["input"] == FILL_IN:
                 continue  # a template, which Dagster fills in before it looks at the type; or told already
-            yield _told(name, positions, model, detail)
+            yield told(name, positions, model, detail, below=["attributes"])
 
 
 def _not_filled_in(positions: SourcePositionTree, value: Any, path: list[str | int], name: str) -> Iterator[str]:
     if value == FILL_IN:
-        yield f"{name}:{_line(positions, path)}, {_dotted(path[1:])}: still to be filled in"
+        yield f"{name}:{line_of(positions, path)}, {dotted(path[1:])}: still to be filled in"
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
         yield from _not_filled_in(positions, part, [*path, key], name)
-
-
-def _told(name: str, positions: SourcePositionTree, model: type[BaseModel], detail: Any) -> str:
-    location = list(detail["loc"])
-    where = f"{name}:{_line(positions, ['attributes', *location])}, {_dotted(location)}"
-    match detail["type"]:
-        case "extra_forbidden":
-            allowed = list(_model_at(model, location[:-1]).model_fields)
-            return f"{where}: no such field{_near(str(location[-1]), allowed)}; allowed are {', '.join(allowed)}"
-        case "missing":
-            field = _model_at(model, location[:-1]).model_fields.get(str(location[-1]))
-            return f"{where}: this field is required: {field.description if field else ''}"
-    return f"{where}: {detail['msg'][:1].lower()}{detail['msg'][1:]}; got {detail['input']!r}"
 
 
 def component_model(kind: str) -> type[BaseModel] | None:
@@ -109,39 +80,3 @@ def _known_components() -> Sequence[str]:
     import dagster as dg
 
     return [f"{component.__module__}.{component.__name__}" for component in dg.Component.__subclasses__()]
-
-
-def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
-    """The model of the object at `location` inside `model`; the last one found where the path leaves models."""
-    for part in location:
-        field = model.model_fields.get(str(part)) if isinstance(part, str) else None
-        if field is not None:
-            model = next(models_in(field.annotation), model)
-    return model
-
-
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that a field's type consists of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from models_in(argument)
-
-
-def _line(positions: SourcePositionTree, path: Sequence[str | int]) -> int:
-    """Line of the deepest part of `path` that the file has."""
-    tree = positions
-    for part in path:
-        if part not in tree.children:
-            break
-        tree = tree.children[part]
-    return tree.position.start.line
-
-
-def _dotted(location: Sequence[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-
-
-def _near(word: str, allowed: Sequence[str]) -> str:
-    close = get_close_matches(word, allowed, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import dataframely as dy
 
+from ml_platform.components.degrading import degradation_check_spec
 from ml_platform.components.reuse import Plan
 from ml_platform.contracts.columns import masked_json, masked_value, masked_values
 from ml_platform.data.audit import Audited, Conservation
@@ -32,6 +33,7 @@ def table_check_specs(key: dg.AssetKey) -> Sequence[dg.AssetCheckSpec]:
             asset=key,
             description="Rows in = published + quarantined + dropped as declared.",
         ),
+        degradation_check_spec(key),
     ]
 
 

@@ -7,6 +7,7 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.components.column_lineage import Experiment, observed_lineage
+from ml_platform.components.degrading import decide, same_partition, whole_table
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
@@ -37,9 +38,11 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
     recipe = Recipe.of(function, contract, audit, reject_above=table.reject_above)
     spec, quarantine = _clean_spec(use_case, table, recipe), _quarantine_spec(use_case, table, recipe)
     source_key = use_case.key(table.source)
+    reads = {_name(source_key): same_partition, **{_name(use_case.key(name)): whole_table for name in table.references}}
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
+        retry_policy=use_case.retries(),
         ins={
             "source": dg.AssetIn(source_key),
             **{name: dg.AssetIn(use_case.key(name)) for name in table.references},
@@ -84,7 +87,8 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         yield conservation_check(spec.key, conserved, todo)
         experiment = _experiment(use_case, function, contract, table.source, rows, references)
         lineage = observed_lineage(context, spec.key, recipe, experiment)
-        yield dg.Output(todo.publishable(spec.key, audited.accepted, _counts(audited), lineage), "clean")
+        output = dg.Output(todo.publishable(spec.key, audited.accepted, _counts(audited), lineage), "clean")
+        yield from decide(context, spec.key, reads).publish(output)
 
     return clean
 
@@ -101,11 +105,13 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
         contract=contract,
         partition_column=table.partition_column,
         group="features",
+        fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,
     )
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
+        retry_policy=use_case.retries(),
         ins={"source": dg.AssetIn(source_key)},
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=table_check_specs(spec.key),
@@ -127,7 +133,8 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
         yield conservation_check(spec.key, conserved, todo)
         experiment = _experiment(use_case, function, contract, table.source, rows, {})
         lineage = observed_lineage(context, spec.key, recipe, experiment)
-        yield dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage))
+        output = dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage))
+        yield from decide(context, spec.key, {_name(source_key): same_partition}).publish(output)
 
     return derive
 
@@ -140,6 +147,7 @@ def _clean_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> dg.As
         contract=use_case.resolve(table.contract),
         partition_column=table.partition_column,
         group="clean",
+        fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,
     )
 

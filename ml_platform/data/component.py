@@ -1,13 +1,41 @@
 """The component behind `data/defs.yaml`: landing objects to raw, clean and feature tables."""
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import Literal, Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ml_platform.components.freshness import FreshWithin
 from ml_platform.components.names import LandingPath, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
+
+
+class SourceFallback(dg.Model, dg.Resolvable):
+    """What is published, and marked as degraded, where the landing zone has no object that can be used."""
+
+    cached_within_days: float | None = Field(
+        None,
+        gt=0,
+        description="What was published before stands, if it was ingested from a sound object within so many days.",
+    )
+    otherwise: Literal["fail", "empty"] = Field(
+        "fail",
+        description="What is done where nothing is young enough: `fail`, or `empty` to publish the day without a row.",
+    )
+
+    @model_validator(mode="after")
+    def declares_a_rung(self) -> Self:
+        """Refuse a ladder without a rung."""
+        if self.cached_within_days is None and self.otherwise == "fail":
+            raise ValueError("a fallback needs cached_within_days, `otherwise: empty`, or both")
+        return self
+
+    def allows(self, age: dt.timedelta) -> bool:
+        """Whether what is as old as `age` may stand."""
+        return self.cached_within_days is not None and age <= dt.timedelta(days=self.cached_within_days)
 
 
 class LandedTable(dg.Model, dg.Resolvable):
@@ -30,11 +58,23 @@ class LandedTable(dg.Model, dg.Resolvable):
     days_without_object: Sequence[str] = Field(
         default=(), description="Days (YYYY-MM-DD) for which the upstream is known to deliver nothing; published empty."
     )
+    fallback: SourceFallback | None = Field(
+        None,
+        description="What is done, and marked as degraded, where an object is missing, unreadable or out of reach.",
+    )
+    fresh_within_hours: FreshWithin = None
 
     @property
     def is_daily(self) -> bool:
         """Whether there is one object a day."""
         return "{day}" in self.landing
+
+    @model_validator(mode="after")
+    def only_a_day_may_be_empty(self) -> Self:
+        """Refuse to publish a whole table without a row."""
+        if self.fallback and self.fallback.otherwise == "empty" and not self.is_daily:
+            raise ValueError("`otherwise: empty` is for tables with one object a day; this one is a single object")
+        return self
 
 
 class CleanedTable(dg.Model, dg.Resolvable):
@@ -57,6 +97,7 @@ class CleanedTable(dg.Model, dg.Resolvable):
     reject_above: float = Field(
         0.05, ge=0, le=1, description="Share of refused rows above which nothing of the partition is published."
     )
+    fresh_within_hours: FreshWithin = None
 
 
 class DerivedTable(dg.Model, dg.Resolvable):
@@ -71,6 +112,7 @@ class DerivedTable(dg.Model, dg.Resolvable):
         "", description="Which rows of the source have no row here, and why; a card of a model that uses it needs this."
     )
     partition_column: str = Field(description="Column whose date is the partition.")
+    fresh_within_hours: FreshWithin = None
 
 
 class FeatureInput(dg.Model, dg.Resolvable):
@@ -79,6 +121,12 @@ class FeatureInput(dg.Model, dg.Resolvable):
     parameter: str = Field(description="Parameter of the feature function that receives the history.")
     table: str = Field(description="Name of a cleaned table whose contract says when each column becomes known.")
     look_back_days: int = Field(0, ge=0, description="Days before the partition that the function needs to see.")
+    last_known_within_days: int | None = Field(
+        None,
+        ge=1,
+        description="A day that is not published is bridged, and the features marked as degraded, if one of so many "
+        "days before it is; unless declared, a day that is not published is refused.",
+    )
 
 
 class FeatureTable(dg.Model, dg.Resolvable):
@@ -97,6 +145,7 @@ class FeatureTable(dg.Model, dg.Resolvable):
     audit_cuts: int = Field(
         5, ge=1, description="Instants at which the future is hidden and the features are recomputed, each run."
     )
+    fresh_within_hours: FreshWithin = None
 
 
 @dg.scaffold_with(UseCaseScaffolder)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.components.column_lineage import Experiment, observed_lineage
+from ml_platform.components.degrading import Decided, decide, degradation_check_spec
 from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Plan, Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
@@ -17,6 +19,7 @@ from ml_platform.data.audit import Audited, Quarantine, audit
 from ml_platform.data.calling import quoting_no_personal_value
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
 from ml_platform.data.component import CleanedTable, FeatureTable
+from ml_platform.data.look_back import Published, bridge, days_back
 from ml_platform.errors import PartitionNotPublishedError
 from ml_platform.lineage.columns import Tables
 from ml_platform.point_in_time.audit import KnowledgeAudit, LookBack, audit_knowledge
@@ -43,12 +46,15 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         contract=contract,
         partition_column=table.partition_column,
         group="features",
+        fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,
     )
     name = "/".join(spec.key.path)
+    reads = {f"{use_case.name}/{read}": partial(days_back, look_back=days) for read, days in _tables(table).items()}
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
+        retry_policy=use_case.retries(),
         ins={name: _look_back(use_case, name, days) for name, days in _tables(table).items()},
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=_check_specs(spec.key, table.audit_cuts),
@@ -57,10 +63,13 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         required_resource_keys={"tables"},
     )
     def compute(context: dg.AssetExecutionContext, **tables: pl.LazyFrame) -> Events:
-        made_from = recipe.made_from(_contents(context, use_case, table))
-        todo = plan(context.resources.tables, [spec.key], made_from)
+        published = _published(context, use_case, table)
+        bridged = bridge(use_case, table, published, partitions_of_run(context))
+        decided = decide(context, spec.key, reads, own=bridged)
+        todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, table, published)))
         if not todo.compute:
-            yield from _standing(spec.key, contract, todo, observed_lineage(context, spec.key, recipe, None))
+            lineage = observed_lineage(context, spec.key, recipe, None)
+            yield from _standing(spec.key, contract, todo, lineage, decided)
             return
         known = {
             name: KnownTable(_in_reach(frame, cleaned[name], table, todo.compute), contracts[name])
@@ -87,29 +96,35 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         require_all_accepted(audited, contract, spec.key, context.resources.tables)
         experiment = _experiment(use_case, table, cleaned, known, function, prediction_at, contract)
         lineage = observed_lineage(context, spec.key, recipe, experiment)
-        yield dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage))
+        yield from decided.publish(dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage)))
 
     return compute
 
 
-def _standing(key: dg.AssetKey, contract: type[dy.Schema], todo: Plan, of_table: Mapping[str, Any]) -> Events:
+def _standing(
+    key: dg.AssetKey, contract: type[dy.Schema], todo: Plan, of_table: Mapping[str, Any], decided: Decided
+) -> Events:
     """What a run says that has nothing to compute: every partition stands, and passed its checks when it was made."""
     nothing = contract.create_empty()
     yield _knowledge_check(key, KnowledgeAudit((), 0, ()))
     yield contract_check(key, Audited(nothing, Quarantine.create_empty(), (), {}, ()), todo)
-    yield dg.Output(todo.publishable(key, nothing, of_table=of_table))
+    yield from decided.publish(dg.Output(todo.publishable(key, nothing, of_table=of_table)))
 
 
-def _contents(context: dg.AssetExecutionContext, use_case: UseCase, table: FeatureTable) -> dict[str, Any]:
-    """For each day of the run, the content of every day that its features look at."""
+def _published(context: dg.AssetExecutionContext, use_case: UseCase, table: FeatureTable) -> Published:
+    """What is published of each table that is read, in the version that the run reads."""
     tables: DeltaTableIOManager = context.resources.tables
-    read = {name: tables.read_states(context.run, f"{use_case.name}/{name}") for name in _tables(table)}
+    return {name: tables.read_states(context.run, f"{use_case.name}/{name}") for name in _tables(table)}
+
+
+def _contents(context: dg.AssetExecutionContext, table: FeatureTable, published: Published) -> dict[str, Any]:
+    """For each day of the run, the content of every day that its features look at."""
     return {
-        str(day): [
-            [state.content_hash for back in range(days, -1, -1) if (state := read[name].get(str(day - back * ONE_DAY)))]
+        day: [
+            [state.content_hash for each in days_back(day, days) if (state := published[name].get(each))]
             for name, days in _tables(table).items()
         ]
-        for day in as_days(partitions_of_run(context))
+        for day in partitions_of_run(context)
     }
 
 
@@ -198,6 +213,7 @@ def _check_specs(key: dg.AssetKey, cuts: int) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             ROWS_MEET_THE_CONTRACT, asset=key, description="Checked before publishing. Failed: nothing was published."
         ),
+        degradation_check_spec(key),
     ]
 
 

@@ -1,24 +1,29 @@
 """Assets of raw tables: landing objects, read and typed, published as they are."""
 
 import datetime as dt
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 
-from ml_platform.components.column_lineage import told
+from ml_platform.components.column_lineage import told as lineage_told
+from ml_platform.components.degrading import decide, degradation_check_spec
 from ml_platform.components.partitions import partitions_of_run
 from ml_platform.components.reuse import Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import LandedTable
+from ml_platform.data.fallback import ABSENT, UNREACHABLE, Missed, state_of, take_rungs
 from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
+from ml_platform.errors import StorageUnreachableError
 from ml_platform.lineage.columns import Column
+from ml_platform.recovery.retries import StepRetries
 from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 
 LANDING_DAY = "landing_day"
 LANDING_PATTERN = "ml_platform/landing_pattern"
+Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
 def landing_spec(use_case: UseCase, table: LandedTable) -> dg.AssetSpec:
@@ -41,7 +46,7 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
     if table.is_daily:
         layout = layout._replace(day_columns=tuple(table.day_columns), stamped=LANDING_DAY)
     recipe = Recipe.of(read_many, contract, layout=layout._replace(contract=contract.__name__))
-    lineage = told(_as_landed(layout, "/".join(_landing_key(use_case, table).path)))
+    lineage = lineage_told(_as_landed(layout, "/".join(_landing_key(use_case, table).path)))
     spec = table_spec(
         use_case,
         table.name,
@@ -49,45 +54,74 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         contract=contract,
         partition_column=LANDING_DAY if table.is_daily else None,
         group="ingestion",
+        fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,
         kinds=("csv", "deltalake"),
     )
 
+    retries = use_case.retries()
+
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
+        retry_policy=retries,
         deps=[_landing_key(use_case, table)],
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
+        check_specs=[degradation_check_spec(spec.key)] if table.fallback else [],
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
         required_resource_keys={"landing", "tables"},
     )
-    def ingest(context: dg.AssetExecutionContext) -> Iterator[dg.Output[Publishable]]:
-        arrived = _arrived(context.resources.landing, table, partitions_of_run(context))
-        hashes = {key: one and hashlib.sha256(one.data).hexdigest() for key, one in arrived.items()}
+    def ingest(context: dg.AssetExecutionContext) -> Events:
+        found = _find(context.resources.landing, table, partitions_of_run(context), retries)
+        hashes = {key: one and state_of(one.data) for key, one in found.arrived.items()}
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(hashes))
-        found = {key: one for key in todo.compute if (one := arrived[key])}
-        batch = read_many(found.values(), layout)
-        objects = {key: _told(one) for key, one in zip(found, batch.objects, strict=True)}
-        yield dg.Output(todo.publishable(spec.key, batch.frame, objects, lineage))
+        wanted = {key: one for key in todo.compute if (one := found.arrived[key])}
+        batch = read_many(wanted.values(), layout)
+        unusable = {
+            key: Missed(error, state_of(one.data))
+            for key, one in wanted.items()
+            if (error := batch.errors.get(one.name))
+        }
+        taken = take_rungs(
+            context, spec.key, table, {**found.missed, **unusable}, tried=len(hashes) + len(found.missed)
+        )
+        told = {key: _told(batch.objects[one.name]) for key, one in wanted.items() if key not in unusable}
+        output = dg.Output(taken.applied(todo, spec.key).publishable(spec.key, batch.frame, told, lineage))
+        if table.fallback is None:
+            yield output
+        else:
+            yield from decide(context, spec.key, reads={}, own=taken.rungs).publish(output)
 
     return ingest
 
 
-def _arrived(landing: ObjectStore, table: LandedTable, partitions: Sequence[str]) -> dict[str, Arrived | None]:
-    """The object of each partition; None where it is known that there is none.
+class _Found(NamedTuple):
+    """The objects of a run: those that arrived, None where it is known that there is none, and those that did not."""
+
+    arrived: Mapping[str, Arrived | None]
+    missed: Mapping[str, Missed]
+
+
+def _find(landing: ObjectStore, table: LandedTable, partitions: Sequence[str], retries: StepRetries) -> _Found:
+    """The object of each partition; once the landing zone cannot be reached it is not asked again.
 
     Raises:
-        LandingObjectMissingError: an object is not there, and the YAML does not say that it never will be.
+        StorageUnreachableError: the landing zone does not answer, and the table has no fallback, or retries are left.
     """
-    return {key: None if key in table.days_without_object else _fetch(landing, table, key) for key in partitions}
-
-
-def _fetch(landing: ObjectStore, table: LandedTable, partition: str) -> Arrived:
-    path = table.landing.format(day=partition)
-    try:
-        return Arrived(path, dt.date.fromisoformat(partition) if table.is_daily else None, landing.read(path))
-    except FileNotFoundError as error:
-        raise missing_object(landing.uri_of(path)) from error
+    arrived: dict[str, Arrived | None] = {}
+    missed: dict[str, Missed] = {}
+    for number, key in enumerate(partitions):
+        path = table.landing.format(day=key)
+        try:
+            day = dt.date.fromisoformat(key) if table.is_daily else None
+            arrived[key] = None if key in table.days_without_object else Arrived(path, day, landing.read(path))
+        except FileNotFoundError:
+            missed[key] = Missed(missing_object(landing.uri_of(path)), ABSENT)
+        except StorageUnreachableError as error:
+            if table.fallback is None or retries:  # a policy is true while another attempt follows what is handled
+                raise
+            return _Found(arrived, {**missed, **dict.fromkeys(partitions[number:], Missed(error, UNREACHABLE))})
+    return _Found(arrived, missed)
 
 
 def _told(one: LandingObject) -> dict[str, object]:

@@ -4,7 +4,7 @@ Belongs here: names, types and the day of what was landed. Does not: whether val
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -51,10 +51,11 @@ class LandingObject(NamedTuple):
 
 
 class LandingBatch(NamedTuple):
-    """Several objects read: their rows in one frame, in the order given, and each object by itself."""
+    """Several objects read: their rows in one frame, in the order given; each object, and each error, by its name."""
 
     frame: pl.DataFrame
-    objects: tuple[LandingObject, ...]
+    objects: Mapping[str, LandingObject]
+    errors: Mapping[str, LandingError]
 
 
 def read_landing(arrived: Arrived, layout: Layout) -> LandingObject:
@@ -75,23 +76,28 @@ def read_landing(arrived: Arrived, layout: Layout) -> LandingObject:
 
 
 def read_many(arrived: Iterable[Arrived], layout: Layout) -> LandingBatch:
-    """The rows of several objects in one frame; every object is tried, so that one error tells of all bad ones.
-
-    Raises: the error of the object if one cannot be ingested, a LandingError that lists them if several cannot.
-    """
-    objects: list[LandingObject] = []
-    errors: list[LandingError] = []
+    """The rows of several objects in one frame; every object is tried, so that all bad ones can be told at once."""
+    objects: dict[str, LandingObject] = {}
+    errors: dict[str, LandingError] = {}
     for one in arrived:
         try:
-            objects.append(read_landing(one, layout))
+            objects[one.name] = read_landing(one, layout)
         except LandingError as error:
-            errors.append(error)
+            errors[one.name] = error
+    frames = [one.frame for one in objects.values()] or [_stamp(layout.contract.create_empty(), layout, None)]
+    return LandingBatch(pl.concat(frames, rechunk=True), objects, errors)
+
+
+def refusal(errors: Sequence[LandingError], tried: int) -> LandingError:
+    """The error of a run that cannot ingest some of its objects: the only one, or one that lists them."""
     if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise _several(errors, len(errors) + len(objects))
-    frames = [one.frame for one in objects] or [_stamp(layout.contract.create_empty(), layout, None)]
-    return LandingBatch(pl.concat(frames, rechunk=True), tuple(objects))
+        return errors[0]
+    return LandingError(
+        f"{len(errors)} of {tried} landing objects cannot be ingested",
+        got=_first([f"({number}) {error.what}" for number, error in enumerate(errors, start=1)]),
+        kept="Nothing of this run was ingested; what was published before stands",
+        remedy=LAND_AGAIN,
+    )
 
 
 def _stamp(frame: pl.DataFrame, layout: Layout, day: date | None) -> pl.DataFrame:
@@ -196,15 +202,6 @@ def _require_day(frame: pl.DataFrame, day_columns: Sequence[str], day: date, nam
 
 def _two_digits(part: object) -> str:
     return f"{part:02d}" if isinstance(part, int) else "null" if part is None else str(part)
-
-
-def _several(errors: list[LandingError], tried: int) -> LandingError:
-    return LandingError(
-        f"{len(errors)} of {tried} landing objects cannot be ingested",
-        got=_first([f"({number}) {error.what}" for number, error in enumerate(errors, start=1)]),
-        kept="Nothing of this run was ingested; what was published before stands",
-        remedy=LAND_AGAIN,
-    )
 
 
 def _first(told: list[str]) -> str:

@@ -10,6 +10,8 @@ from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.features import feature_asset
 from ml_platform.data.landed import landed_asset, landing_spec
+from ml_platform.data.landing_sensors import landing_sensors
+from ml_platform.data.recompute_sensors import recompute_sensors
 from ml_platform.data.references import require_fitting
 from ml_platform.errors import DefinitionError
 
@@ -31,9 +33,14 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
         *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
     ]
     daily, whole = _split_by_partitioning(assets)
+    jobs = _jobs(use_case, daily, whole)
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
-        jobs=_jobs(use_case, daily, whole),
+        jobs=jobs,
+        sensors=[
+            *landing_sensors(pipeline, use_case, jobs),
+            *recompute_sensors(pipeline, use_case, jobs, assets),
+        ],
     )
 
 

@@ -69,8 +69,8 @@ def _land(settings: Settings) -> Callable[[Narrator], None]:
 
 def _runs(instance: dg.DagsterInstance) -> list[Stage]:
     """The Dagster runs, in the order of what they need."""
-    names = ("data", "training", "serving", "provenance")
-    data, training, serving, provenance = (platform_location(name) for name in names)
+    names = ("data", "training", "serving", "operations")
+    data, training, serving, operations = (platform_location(name) for name in names)
     requests = [
         ("Reference tables", RunRequest(data, f"refresh_{USE_CASE}_references")),
         ("Daily tables", RunRequest(data, f"build_{USE_CASE}_days", partitions=DAYS)),
@@ -85,9 +85,9 @@ def _runs(instance: dg.DagsterInstance) -> list[Stage]:
     months = PartitionRange(AS_OF_MONTHS[0], AS_OF_MONTHS[-1])
     requests += [
         ("Predictions and their quality", predict),
-        ("Model cards", RunRequest(provenance, f"write_{MODEL}_card", partitions=months)),
-        ("Data sheets", RunRequest(provenance, f"write_{USE_CASE}_data_sheets")),
-        ("ML Test Score", RunRequest(provenance, f"score_{MODEL}", partitions=AS_OF_MONTHS[-1])),
+        ("Model cards", RunRequest(operations, f"write_{MODEL}_card", partitions=months)),
+        ("Data sheets", RunRequest(operations, f"write_{USE_CASE}_data_sheets")),
+        ("ML Test Score", RunRequest(operations, f"score_{MODEL}", partitions=AS_OF_MONTHS[-1])),
     ]
     stages = [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
     first_training = next(i for i, (_, request) in enumerate(requests) if request.location == training)

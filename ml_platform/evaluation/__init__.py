@@ -1,4 +1,4 @@
-"""Scores of predicted probabilities, shared by training (before promotion) and serving (when labels arrive).
+"""Scores of probabilities and fitted baselines, shared by training (before promotion) and serving (when labels arrive).
 
-Belongs here: arithmetic on arrays. Does not: which score decides anything, tables, Dagster.
+Belongs here: arithmetic on arrays and frames. Does not: which score decides anything, tables, Dagster.
 """

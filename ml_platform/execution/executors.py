@@ -4,12 +4,17 @@ Belongs here: how steps get their processes. Does not: which location isolates i
 """
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.forkserver import ensure_running
 
 import dagster as dg
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.multiprocess import MultiprocessExecutor
 
 from ml_platform.execution.preload import step_modules
+from ml_platform.recovery.lost_processes import lost_processes
 from ml_platform.settings import Settings
 
 
@@ -19,13 +24,27 @@ def isolated_executor(settings: Settings, modules: Sequence[str] = ()) -> dg.Exe
     A forked step starts in under half a second; a spawned one imports for five to ten. `modules` are those of the
     location, its definitions among them.
     """
-    return dg.multiprocess_executor.configured(
-        {
-            "max_concurrent": settings.max_parallel_steps,
-            "start_method": {"forkserver": {"preload_modules": step_modules(modules)}},
-        },
-        name="isolated",
-    )
+    requirements = dg.multiple_process_executor_requirements()
+
+    @dg.executor(name="isolated", requirements=requirements)
+    def isolated(_: dg.InitExecutorContext) -> IsolatedExecutor:
+        return IsolatedExecutor(settings.max_parallel_steps, step_modules(modules))
+
+    return isolated
+
+
+class IsolatedExecutor(MultiprocessExecutor):
+    """Each step in a process of its own; fewer of them at once after workers died, perhaps for want of memory."""
+
+    def __init__(self, at_once: int, modules: Sequence[str]) -> None:
+        super().__init__(RetryMode.ENABLED, at_once, start_method="forkserver", explicit_forkserver_preload=modules)
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        """Half as many steps at once for each worker that this run, and those that it retries, have lost."""
+        self._max_concurrent = max(1, self._max_concurrent >> lost_processes(plan_context.dagster_run))
+        yield from super().execute(plan_context, execution_plan)
 
 
 def warm_up(modules: Sequence[str] = ()) -> None:

@@ -1,22 +1,25 @@
 """The Dagster instance of this platform: everything it keeps is below `Settings().home`, whoever starts it.
 
-Belongs here: where the instance's files are and how events are batched. Does not: its settings, which are in
-dagster.yaml.
+Belongs here: where the instance's files are, how events are batched, and what lost processes mean for retries of runs.
+Does not: its settings, which are in dagster.yaml.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from dagster import DagsterInstance, Field
+from dagster import DagsterEvent, DagsterInstance, DagsterRun, EventLogEntry, Field
+from dagster._core.events import DagsterEventBatchMetadata, JobFailureData, RunFailureReason
 from dagster._core.instance.ref import InstanceRef
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 
-from ml_platform.execution.launcher import WarmRunLauncher
+from ml_platform.execution.launcher import WarmRunLauncher, worker_process
+from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG, lost_processes
 from ml_platform.settings import PROJECT_ROOT, Settings
 
 EVENT_BATCH_SIZE = 500
+WORKER_LOST = (RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.UNKNOWN, None)
 
 
 class PlatformInstance(DagsterInstance):
@@ -43,8 +46,47 @@ class PlatformInstance(DagsterInstance):
         if isinstance(self.run_launcher, WarmRunLauncher):
             self.run_launcher.warm_up()
 
+    def handle_new_event(
+        self, event: EventLogEntry, *, batch_metadata: DagsterEventBatchMetadata | None = None
+    ) -> None:
+        """Store the event; a run that fails for want of its worker is tagged so before, for its retry to inherit."""
+        told = event.dagster_event
+        if told and told.is_run_failure and _is_lost_worker(told):
+            self._tell_lost_process(event.run_id)
+        super().handle_new_event(event, batch_metadata=batch_metadata)
+
+    def report_run_canceled(self, dagster_run: DagsterRun, message: str | None = None) -> DagsterEvent:
+        """Cancel the run from outside; a worker that hangs does not go on with it."""
+        event = super().report_run_canceled(dagster_run, message)
+        self._end_worker(dagster_run)
+        return event
+
+    def report_run_failed(
+        self, dagster_run: DagsterRun, message: str | None = None, job_failure_data: JobFailureData | None = None
+    ) -> DagsterEvent:
+        """Fail the run from outside; a worker that hangs, or started too late, does not go on with it."""
+        self._end_worker(dagster_run)
+        return super().report_run_failed(dagster_run, message, job_failure_data)
+
+    def _end_worker(self, run: DagsterRun) -> None:
+        if isinstance(self.run_launcher, WarmRunLauncher):
+            self.run_launcher.end_worker(self.get_run_by_id(run.run_id) or run)
+
+    def _tell_lost_process(self, run_id: str) -> None:
+        run = self.get_run_by_id(run_id)
+        if run is None or worker_process(run):
+            return  # what a living worker reports is no lost process
+        parent = self.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+        lost = 1 + (lost_processes(parent) if parent else 0)
+        self.add_run_tags(run_id, {LOST_PROCESSES_TAG: str(lost)})
+
     def _get_event_batch_size(self) -> int:
         return EVENT_BATCH_SIZE
+
+
+def _is_lost_worker(failure: DagsterEvent) -> bool:
+    told = failure.event_specific_data
+    return (told.failure_reason if isinstance(told, JobFailureData) else None) in WORKER_LOST
 
 
 def instance_folder(settings: Settings) -> Path:

@@ -1,4 +1,4 @@
-"""Runs started from our own command line: recorded in the instance like any other, executed in this process.
+"""Runs started from our own command line: recorded in the instance like any other, executed in this process or queued.
 
 Belongs here: creating such a run so that the UI knows its location, executing it, and telling what failed. Does not:
 what is run, or how progress is shown.
@@ -31,6 +31,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.utils import make_new_run_id
 from dagster._utils.interrupts import capture_interrupts
 
 from ml_platform.errors import PlatformError, RunCanceledError, RunFailedError, RunRequestError
@@ -71,7 +72,7 @@ class RunRequest(NamedTuple):
 
 
 def platform_location(name: str) -> CodeLocation:
-    """One of the platform's own locations: data, training, serving or provenance."""
+    """One of the platform's own locations: data, training, serving or operations."""
     return CodeLocation(name, f"ml_platform.{name}.definitions")
 
 
@@ -86,7 +87,7 @@ def run_job(instance: dg.DagsterInstance, request: RunRequest, on_event: OnEvent
         RunCanceledError: the run was canceled.
     """
     job = _reconstructable(request)
-    run = _create_run(instance, request, job)
+    run = _create_run(instance, request, job, works_here=True)
     failures = _execute(instance, run, job, on_event)
     finished = instance.get_run_by_id(run.run_id) or run
     if finished.status is DagsterRunStatus.CANCELED:
@@ -94,6 +95,17 @@ def run_job(instance: dg.DagsterInstance, request: RunRequest, on_event: OnEvent
     if finished.status is not DagsterRunStatus.SUCCESS:
         raise _failed(finished, failures)
     return finished
+
+
+def queue_job(instance: dg.DagsterInstance, request: RunRequest) -> DagsterRun:
+    """The run, queued: the daemon launches it, and goes on with it if its worker is lost.
+
+    Raises:
+        RunRequestError: no such job, asset, partition or config field. Nothing was recorded.
+    """
+    run = _create_run(instance, request, _reconstructable(request))
+    instance.report_dagster_event(dg.DagsterEvent.job_enqueue(run), run.run_id)
+    return run
 
 
 def _execute(
@@ -145,13 +157,17 @@ def _reconstructable(request: RunRequest) -> ReconstructableJob:
     return repository.get_reconstructable_job(request.job_name)
 
 
-def _create_run(instance: dg.DagsterInstance, request: RunRequest, job: ReconstructableJob) -> DagsterRun:
-    definition = job.get_definition()
+def _create_run(
+    instance: dg.DagsterInstance, request: RunRequest, job: ReconstructableJob, *, works_here: bool = False
+) -> DagsterRun:
+    definition, run_id = job.get_definition(), make_new_run_id()
     try:
         tags = {**definition.run_tags, **_partition_tags(instance, request, definition), **request.tags}
-        tags |= worker_tag(os.getpid())
+        if works_here:
+            tags |= worker_tag(run_id, os.getpid())
         return instance.create_run_for_job(
             definition,
+            run_id=run_id,
             run_config=dict(request.config),
             tags=tags,
             asset_selection=set(request.assets) or None,

@@ -9,14 +9,19 @@ import os
 import signal
 from collections.abc import Mapping
 from multiprocessing.forkserver import ensure_running
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Thread
 from typing import Any, Self
 
 import psutil
 from dagster import DagsterInstance, DagsterRun
 from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._core.origin import JobPythonOrigin
+from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._grpc.impl import core_execute_run
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.hosted_user_process import recon_job_from_origin
@@ -25,7 +30,7 @@ from dagster._utils.interrupts import capture_interrupts
 from ml_platform.execution.preload import library_modules
 
 WORKER_TAG = ".dagster/ml_platform_worker"  # hidden in the UI
-"""Process id and start time of a run's worker; the start time tells it from a later process with the same id."""
+"""A run, the process id of its worker, and what tells that process from a later one with the same id."""
 
 
 class WarmRunLauncher(RunLauncher, ConfigurableClass):
@@ -52,14 +57,14 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         return cls(inst_data=inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
+        """Start a worker, which says by itself that it is the run's, and watch it for as long as this process lives."""
         run, origin = context.dagster_run, context.job_code_origin
         assert origin is not None, "every run of a code location has a code origin"
         self.warm_up()
         arguments = (self._instance.get_ref(), run.run_id, origin)
         worker = multiprocessing.get_context("forkserver").Process(target=work, args=arguments, name=run.run_id)
         worker.start()
-        assert worker.pid is not None, "a started process has an id"
-        self._instance.add_run_tags(run.run_id, worker_tag(worker.pid))
+        Thread(target=self._watch, args=(run.run_id, worker), name=f"watch-{run.run_id}", daemon=True).start()
 
     def warm_up(self) -> None:
         """Have the process that workers are forked from; returns at once, and does nothing when it is there."""
@@ -69,11 +74,18 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
     def terminate(self, run_id: str) -> bool:
         """Interrupt the worker, which cancels its steps and then itself; False if it is gone."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or not _is_alive(run):
+        worker = None if run is None or run.is_finished else worker_process(run)
+        if run is None or worker is None:
             return False
         self._instance.report_run_canceling(run)
-        os.kill(_process_id(run), signal.SIGINT)
+        os.kill(worker, signal.SIGINT)
         return True
+
+    def end_worker(self, run: DagsterRun) -> None:
+        """Kill the worker of a run that is over for everyone else: one that hangs, or that started too late."""
+        worker = worker_process(run)
+        if worker is not None and worker != os.getpid():
+            os.kill(worker, signal.SIGKILL)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -81,16 +93,28 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether the worker lives; run monitoring asks, and fails or retries the run of a dead one."""
-        if WORKER_TAG not in run.tags:
-            return CheckRunHealthResult(WorkerStatus.UNKNOWN)
-        if _is_alive(run):
+        if worker_process(run) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "Its process is gone.", transient=False)
+
+    def _watch(self, run_id: str, worker: BaseProcess) -> None:
+        """Tell at once of a worker that leaves its run unfinished; run monitoring sees those that nobody watches."""
+        worker.join()
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or worker_process(run) is not None:
+            return
+        what = f"The worker of the run, process {worker.pid}, {_ending(worker.exitcode)} before the run was over."
+        if run.status is DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceled(run, what)
+        else:
+            reason = JobFailureData(error=None, failure_reason=RunFailureReason.UNEXPECTED_TERMINATION)
+            self._instance.report_run_failed(run, what, reason)
 
 
 def work(ref: InstanceRef, run_id: str, origin: JobPythonOrigin) -> None:
     """Execute the run to its end; every failure is in its log."""
     with capture_interrupts(), DagsterInstance.from_ref(ref) as instance:
+        instance.add_run_tags(run_id, worker_tag(run_id, os.getpid()))
         run = instance.get_run_by_id(run_id)
         assert run is not None, "the run was stored before it was launched"
         job: ReconstructableJob = recon_job_from_origin(origin)
@@ -98,22 +122,38 @@ def work(ref: InstanceRef, run_id: str, origin: JobPythonOrigin) -> None:
             pass
 
 
-def worker_tag(process_id: int) -> dict[str, str]:
-    """The tag that says which process works on a run."""
-    return {WORKER_TAG: _identity(process_id)}
+def worker_tag(run_id: str, process_id: int) -> dict[str, str]:
+    """The tag that says which process works on a run; a retry that inherits it is not mistaken for having a worker."""
+    return {WORKER_TAG: f"{run_id} {process_id} {_life(process_id)}"}
 
 
-def _identity(process_id: int) -> str:
+def worker_process(run: DagsterRun) -> int | None:
+    """Id of the process that works on the run, as long as it lives."""
+    run_id, _, rest = run.tags.get(WORKER_TAG, "").partition(" ")
+    process_id, _, life = rest.partition(" ")
+    return int(process_id) if run_id == run.run_id and life and life == _life(int(process_id)) else None
+
+
+def _life(process_id: int) -> str:
+    """What tells the process that has this id now from any other that had it or will; empty if none works by it.
+
+    Clocks are set while processes run, so on Linux it is the boot and the ticks from it to the start of the process.
+    """
     try:
-        return f"{process_id} {psutil.Process(process_id).create_time()}"
-    except psutil.NoSuchProcess:
-        return f"{process_id} gone"
+        process = psutil.Process(process_id)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        boot, stat = Path("/proc/sys/kernel/random/boot_id"), Path(f"/proc/{process_id}/stat")
+        if not boot.exists():
+            return str(process.create_time())
+        return f"{boot.read_text().strip()} {stat.read_text().rpartition(')')[2].split()[19]}"
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return ""
 
 
-def _process_id(run: DagsterRun) -> int:
-    return int(run.tags[WORKER_TAG].partition(" ")[0])
-
-
-def _is_alive(run: DagsterRun) -> bool:
-    identity = run.tags.get(WORKER_TAG, "")
-    return bool(identity) and not identity.endswith("gone") and _identity(_process_id(run)) == identity
+def _ending(exit_code: int | None) -> str:
+    if exit_code is None or exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    return f"was killed by {signal.Signals(-exit_code).name}" + (
+        ", perhaps because memory ran out," if -exit_code == signal.SIGKILL else ""
+    )

@@ -45,6 +45,7 @@ def card_asset(catalog: Catalog, config: ModelConfig) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=use_case.key(f"{config.name}_model_card"),
+        retry_policy=use_case.retries(),
         description=f"What there is to say of the month's version of {config.registered_as}: use, limits, data, "
         "scores, lineage and decisions, as a page.",
         deps=deps,
@@ -73,6 +74,7 @@ def sheets_asset(catalog: Catalog) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=use_case.key("data_sheets"),
+        retry_policy=use_case.retries(),
         description="What there is to say of each table: grain, columns, source, licence, missing values, checks and "
         "quarantine, as a page each.",
         deps=[dg.AssetKey(name.split("/")) for name in catalog.tables],

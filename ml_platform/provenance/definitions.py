@@ -1,4 +1,4 @@
-"""The provenance code location. Assembly only."""
+"""What is told of results: assembly of the part that the location `operations` has from here."""
 
 import warnings
 from collections.abc import Iterator
@@ -62,5 +62,3 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
         )
         yield dg.Definitions(assets=[sheets, *tables], jobs=[job])
 
-
-defs = build_definitions(Settings())

@@ -35,6 +35,7 @@ def score_asset(catalog: Catalog, config: ModelConfig) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=use_case.key(f"{config.name}_ml_test_score"),
+        retry_policy=use_case.retries(),
         description="28 tests of production readiness in four sections (Breck et al. 2017), each by evidence that the "
         f"platform has of the month's version of {config.registered_as}; an unproven test earns nothing.",
         deps=deps,
@@ -64,6 +65,7 @@ def reproduction_asset(catalog: Catalog, config: ModelConfig) -> dg.AssetsDefini
 
     @dg.asset(
         key=use_case.key(f"{config.name}_reproduction"),
+        retry_policy=use_case.retries(),
         description=f"The month's version of {config.registered_as} and its predictions, made again in a new process.",
         deps=[use_case.key(f"{config.name}_model_version")],
         partitions_def=use_case.by_as_of_month,

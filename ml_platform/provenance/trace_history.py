@@ -15,8 +15,8 @@ from dagster._core.events import DagsterEventType
 
 from ml_platform.provenance.trace import Check, Run
 from ml_platform.storage.batches import UNPARTITIONED
+from ml_platform.storage.partition_events import DEGRADED_TAG
 
-DEGRADED_TAG = "ml_platform/degraded"
 COMMIT_TAG = "ml_platform/git_commit"
 _PAGE = 1000
 

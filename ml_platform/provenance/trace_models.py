@@ -14,10 +14,10 @@ from ml_platform.serving.promotion import Promotion
 from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.registry_log import RegistryEvent, RegistryLog
+from ml_platform.tracking.trainings import RESULT
 from ml_platform.training.records import ModelVersion, TrainedModel
 
 Record = TypeVar("Record", bound=BaseModel)
-_RESULT = "result.json"
 
 
 class Answering(NamedTuple):
@@ -62,11 +62,11 @@ class ModelRecords:
         record = self.read(TrainedModel, asset, as_of)
         if record and record.fingerprint == fingerprint:
             return record
-        return self._parsed(TrainedModel, f"{_folder(asset)}/{fingerprint}/{_RESULT}")
+        return self._parsed(TrainedModel, f"{_folder(asset)}/{fingerprint}/{RESULT}")
 
     def trainings(self, asset: str) -> list[TrainedModel]:
         """Every finished training of the asset, by as-of month; also those that another has taken the place of."""
-        paths = [one.path for one in self._artifacts.list(_folder(asset)) if one.path.endswith(f"/{_RESULT}")]
+        paths = [one.path for one in self._artifacts.list(_folder(asset)) if one.path.endswith(f"/{RESULT}")]
         found = [model for path in paths if (model := self._parsed(TrainedModel, path))]
         return sorted(found, key=lambda each: (each.as_of, each.fingerprint))
 

@@ -12,7 +12,10 @@ _DIGEST_BYTES = 32
 
 
 class Checkpoint(NamedTuple):
-    """State after `step` steps; `skipped` are the later steps whose checkpoints were there and could not be used."""
+    """State after `step` steps; `skipped` are the later steps whose checkpoints were there and could not be used.
+
+    At step 0, where work begins, there is no state.
+    """
 
     step: int
     data: bytes
@@ -23,35 +26,43 @@ class Checkpoint(NamedTuple):
 class CheckpointStore:
     """The checkpoints of one piece of work, below `prefix`; the newest `keep` stay.
 
-    Each object carries the sha256 of its content, so one that was cut short or changed is noticed and passed over.
+    Each object carries a hash of its content, its step and what it is `of`, so that one which was cut short, changed or
+    put there from elsewhere is noticed and passed over.
     """
 
     objects: ObjectStore
     prefix: str
     keep: int = 2
+    of: str = ""
 
     def save(self, step: int, data: bytes) -> None:
         """Keep the state after `step` steps, and drop all but the newest."""
-        self.objects.write(self._path(step), hashlib.sha256(data).digest() + data)
+        self.objects.write(self._path(step), self._digest(step, data) + data)
         for old in self._steps()[self.keep :]:
             self.objects.delete(self._path(old))
 
-    def latest(self) -> Checkpoint | None:
-        """The newest checkpoint whose content is what was saved; None if there is none."""
+    def latest(self) -> Checkpoint:
+        """The newest checkpoint whose content is what was saved; that of step 0 if there is none."""
         skipped: list[int] = []
         for step in self._steps():
-            stored = self.objects.read(self._path(step))
+            try:
+                stored = self.objects.read(self._path(step))
+            except FileNotFoundError:
+                continue  # somebody who does the same work has dropped it meanwhile
             digest, data = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
-            if hashlib.sha256(data).digest() == digest:
+            if self._digest(step, data) == digest:
                 return Checkpoint(step, data, tuple(skipped))
             _log.warning("checkpoint %s is corrupt and passed over", self.objects.uri_of(self._path(step)))
             skipped.append(step)
-        return None
+        return Checkpoint(0, b"", tuple(skipped))
 
     def clear(self) -> None:
         """Drop all: the work is done."""
         for step in self._steps():
             self.objects.delete(self._path(step))
+
+    def _digest(self, step: int, data: bytes) -> bytes:
+        return hashlib.sha256(f"{self.of}/{step}\0".encode() + data).digest()
 
     def _steps(self) -> list[int]:
         names = (info.path.rpartition("/")[2].removesuffix(".checkpoint") for info in self.objects.list(self.prefix))

@@ -26,6 +26,7 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
 
     @dg.asset(
         key=key,
+        retry_policy=use_case.retries("guarded", "a version that is promoted is found promoted"),
         description=record.description,
         deps=[use_case.key(record.model_version)],
         partitions_def=use_case.by_as_of_month,

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.components.freshness import FreshWithin
 from ml_platform.components.names import ModelName, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
@@ -20,6 +21,19 @@ class ChampionRecord(dg.Model, dg.Resolvable):
     )
 
 
+class ModelFallback(dg.Model, dg.Resolvable):
+    """Who answers while the champion of a day cannot: its bytes are lost, or it raises, or gives no probabilities."""
+
+    last_known_good: bool = Field(
+        False, description="Whether the version that would be champion without it answers, if it was promoted by then."
+    )
+    baseline: str | None = Field(
+        None,
+        description="Baseline of the model in training/defs.yaml, fitted with the champion, that answers if no version "
+        "can.",
+    )
+
+
 class PredictionTable(dg.Model, dg.Resolvable):
     """Predictions of a day's rows, made with the champion of that day."""
 
@@ -34,6 +48,12 @@ class PredictionTable(dg.Model, dg.Resolvable):
         ge=31,
         description="How long before a day its champion may have been promoted; longer ago is not looked for.",
     )
+    fallback: ModelFallback | None = Field(
+        None,
+        description="Who answers while the champion of a day cannot; its days are marked as degraded. Without it, the "
+        "run fails and the days keep their last predictions.",
+    )
+    fresh_within_hours: FreshWithin = None
 
 
 class QualityTable(dg.Model, dg.Resolvable):
@@ -50,6 +70,7 @@ class QualityTable(dg.Model, dg.Resolvable):
         0.95, ge=0, le=1, description="A day that ranks better than this is reported: the future may have leaked."
     )
     fewest_labels: int = Field(100, ge=1, description="Labels that a day needs before its ROC AUC is judged.")
+    fresh_within_hours: FreshWithin = None
 
 
 @dg.scaffold_with(UseCaseScaffolder)

@@ -4,11 +4,16 @@ Belongs here: what predictions and their quality promise. Does not: how they are
 """
 
 import copy
+from typing import get_args
 
 import dataframely as dy
 import polars as pl
 
 from ml_platform.errors import ContractViolatedError
+from ml_platform.serving.scoring import ModelRung
+
+_RUNGS = "champion, last_known_good (the version before it) or baseline"
+_RUNG = f"^({'|'.join(get_args(ModelRung))})$"
 
 
 def predictions_contract(features: type[dy.Schema], row: str) -> type[dy.Schema]:
@@ -16,9 +21,12 @@ def predictions_contract(features: type[dy.Schema], row: str) -> type[dy.Schema]
     keys = {name: copy.copy(column) for name, column in features.columns().items() if column.primary_key}
     given = {
         "probability": dy.Float64(min=0, max=1, description=f"Probability that the {row} is positive."),
-        "model_version": dy.Int64(min=1, description="Version in the registry that predicted."),
-        "model_as_of": dy.Date(description="As-of month of the version: it knew what was known before that day."),
-        "model_fingerprint": dy.String(description="Hash of everything that the version follows from."),
+        "model_version": dy.Int64(
+            min=1, nullable=True, description="Version in the registry that predicted; null for a baseline."
+        ),
+        "model_as_of": dy.Date(description="As-of month of what predicted: it knew what was known before that day."),
+        "model_fingerprint": dy.String(description="Hash of everything that what predicted follows from."),
+        "model_rung": dy.String(regex=_RUNG, description=f"Who answered: {_RUNGS}."),
     }
     return _schema("Predictions", f"One {row} with its predicted probability.", {**keys, **given})
 
@@ -29,7 +37,12 @@ def quality_contract(partition_column: str, row: str) -> type[dy.Schema]:
         partition_column: dy.Date(primary_key=True, description="Day that was predicted."),
         "rows_scored": dy.Int64(min=0, description=f"Predictions; one is one {row}."),
         "rows_labelled": dy.Int64(min=0, description="Predictions whose label has arrived."),
-        "model_version": dy.Int64(nullable=True, description="Version that predicted; null without predictions."),
+        "model_version": dy.Int64(
+            nullable=True, description="Version that predicted; null for a baseline, or without predictions."
+        ),
+        "model_rung": dy.String(
+            nullable=True, regex=_RUNG, description=f"Who answered: {_RUNGS}; null without predictions."
+        ),
         "mean_probability": dy.Float64(nullable=True, min=0, max=1, description="Mean probability of the labelled."),
         "positive_rate": dy.Float64(nullable=True, min=0, max=1, description="Share of positive labels."),
         "roc_auc_score": dy.Float64(nullable=True, min=0, max=1, description="Null with labels of one class only."),

@@ -1,17 +1,19 @@
-"""One deployment assembled: its three assets, the tables of other locations that they read, and its jobs."""
+"""One deployment assembled: its three assets, the tables of other locations that they read, its jobs and sensor."""
 
 import dagster as dg
 
+from ml_platform.components.recomputing import recompute_sensor
 from ml_platform.components.use_case import UseCase
 from ml_platform.serving.champion import champion_asset
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.predictions import predictions_asset
 from ml_platform.serving.quality_asset import quality_asset
-from ml_platform.serving.tables import upstream_table
+from ml_platform.serving.sound_champions import sound_champion
+from ml_platform.serving.tables import days_with_a_model, upstream_table
 
 
 def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definitions:
-    """Assets, checks and jobs of `deployment`.
+    """Assets, checks, jobs and sensor of `deployment`.
 
     Raises:
         DefinitionError: the contract that the YAML names does not exist.
@@ -19,6 +21,18 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
     version = dg.AssetSpec(use_case.key(deployment.champion.model_version), partitions_def=use_case.by_as_of_month)
     champion = champion_asset(use_case, deployment.champion)
     predictions, quality = predictions_asset(use_case, deployment), quality_asset(use_case, deployment)
+    predict = dg.define_asset_job(
+        f"predict_{use_case.name}_{deployment.predictions.name}",
+        dg.AssetSelection.assets(predictions, quality),
+        description="Predicts each day with its champion, and measures the days whose labels have arrived.",
+    )
+    recompute = recompute_sensor(
+        f"predict_{use_case.name}_again_on_sound_champion",
+        predict,
+        [predictions, quality],
+        days_with_a_model(use_case),
+        sound_champion(use_case, deployment.champion),
+    )
     return dg.Definitions(
         assets=[
             version,
@@ -35,10 +49,7 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
                 description=f"Promotes the version of {deployment.champion.registered_model} for an as-of month, "
                 "if the gate approved it.",
             ),
-            dg.define_asset_job(
-                f"predict_{use_case.name}_{deployment.predictions.name}",
-                dg.AssetSelection.assets(predictions, quality),
-                description="Predicts each day with its champion, and measures the days whose labels have arrived.",
-            ),
+            predict,
         ],
+        sensors=[recompute],
     )

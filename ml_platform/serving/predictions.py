@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from ml_platform.components.column_lineage import told
+from ml_platform.components.degrading import Lowered, decide, degradation_check_spec, same_partition
 from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.use_case import UseCase
@@ -15,13 +16,12 @@ from ml_platform.errors import ContractViolatedError
 from ml_platform.lineage.columns import Column
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract
+from ml_platform.serving.ladder import Answered, ModelLadder, Predicted
 from ml_platform.serving.presentation import champion_by_day
 from ml_platform.serving.promotion import Promotion, champions_by_day
-from ml_platform.serving.scoring import Load, score_by_day
+from ml_platform.serving.scoring import score_by_day
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.storage.io_managers import Publishable
-from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking.models import TabularModel, loads
 from ml_platform.tracking.registry import RegisteredModel
 
 PREDICTIONS_ARE_PROBABILITIES = "predictions_are_probabilities"
@@ -35,6 +35,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
     contract = predictions_contract(features_contract, table.row)
     keys, name = list(contract.primary_key()), f"{use_case.name}/{table.name}"
     recipe, features_key = Recipe.of(score_by_day, predictions_contract), use_case.key(table.features)
+    features_name = "/".join(features_key.path)
     spec = table_spec(
         use_case,
         table.name,
@@ -42,14 +43,17 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         contract=contract,
         partition_column=table.partition_column,
         code_version=recipe.code_version,
+        fresh_within_hours=table.fresh_within_hours,
     )
     champion_key = use_case.key(deployment.champion.name)
+    champion_name = "/".join(champion_key.path)
     mapping = dg.TimeWindowPartitionMapping(
         start_offset=-table.champion_look_back_days, allow_nonexistent_upstream_partitions=True
     )
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
+        retry_policy=use_case.retries(),
         ins={
             "features": dg.AssetIn(features_key),
             "promotions": dg.AssetIn(champion_key, partition_mapping=mapping),
@@ -60,6 +64,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
                 every_row_check(table.row), asset=spec.key, description="Once, and none for anything else."
             ),
             dg.AssetCheckSpec(PREDICTIONS_ARE_PROBABILITIES, asset=spec.key, description="All lie between 0 and 1."),
+            degradation_check_spec(spec.key),
         ],
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
@@ -70,23 +75,29 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         champions = champions_by_day(_records(promotions), days)
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, features_key, champions)))
         rows = rows_of(features, table.partition_column, todo.compute)
-        model_of = loaded_once(context.resources.artifacts)
-        scored: pl.DataFrame = contract.create_empty()
+        retries = context.resources.tables.location.settings.step_retries
+        ladder = ModelLadder(
+            context.resources.artifacts,
+            features_contract,
+            table.fallback,
+            is_last_attempt=context.retry_number >= retries,
+        )
+        predicted = Predicted(contract.create_empty(), {})
         if todo.compute:
-            scored = score_by_day(
-                rows,
-                {day: champions[day] for day in as_days(todo.compute)},
-                model_of,
-                day_column=table.partition_column,
-                keys=keys,
-            )
-        checks = list(prediction_checks(spec.key, table.row, rows.select(keys), scored))
+            due = {day: champions[day] for day in as_days(todo.compute)}
+            predicted = ladder.predict_by_day(rows, due, day_column=table.partition_column, keys=keys)
+        checks = list(prediction_checks(spec.key, table.row, rows.select(keys), predicted.rows))
         yield from checks
         require_passed(checks, name)
-        lineage = told(
-            _columns_read(model_of(champions[days[-1]]), "/".join(features_key.path), "/".join(champion_key.path), keys)
+        lowered = lowered_days(predicted.answered)
+        for day, fallen in lowered.items():
+            context.log.warning(f"{name} {day}: {fallen.reason}")
+        lineage = _lineage(context, ladder, champions[days[-1]], predicted, features_name, champion_name, keys)
+        memorable = {key: made for key, made in todo.made_from.items() if key not in lowered}
+        output = todo._replace(made_from=memorable).publishable(
+            spec.key, predicted.rows, champion_by_day(champions, predicted.answered), lineage
         )
-        yield dg.Output(todo.publishable(spec.key, scored, champion_by_day(champions), lineage))
+        yield from decide(context, spec.key, {features_name: same_partition}, lowered).publish(dg.Output(output))
 
     return predict
 
@@ -101,42 +112,46 @@ def _contents(
     }
 
 
-def _columns_read(model: TabularModel, features: str, champion: str, keys: Sequence[str]) -> dict[str, list[Column]]:
-    """What each column of predictions is made from: the features that the model reads, and what is told of it."""
-    told_of_model = ("version", "as_of", "fingerprint")
+def lowered_days(answered: Mapping[dt.date, Answered]) -> dict[str, Lowered]:
+    """The days that another than their champion answered for, with the reason."""
     return {
-        **{name: [Column(features, name)] for name in keys},
-        "probability": [*(Column(features, name) for name in model.features), Column(champion, "champion.sha256")],
-        **{f"model_{name}": [Column(champion, f"champion.{name}")] for name in told_of_model},
+        day.isoformat(): Lowered(each.by.rung, f"{each.by} answers, since {each.why}", each.seen)
+        for day, each in answered.items()
+        if each.by.rung != "champion"
     }
+
+
+def _lineage(
+    context: dg.AssetExecutionContext,
+    ladder: ModelLadder,
+    champion: RegisteredModel,
+    predicted: Predicted,
+    features: str,
+    champions: str,
+    keys: Sequence[str],
+) -> dict[str, Any]:
+    """What each column of predictions is made from: the features that the last to answer read, and what is told of it.
+
+    Nothing where all days stand and the champion, which need not answer, could not.
+    """
+    read = predicted.answered[max(predicted.answered)].by.columns if predicted.answered else ladder.columns_of(champion)
+    if read is None:
+        context.log.warning(f"The champion {champion.name} {champion.version} cannot be loaded; no day needed it.")
+        return {}
+    told_of_model = ("version", "as_of", "fingerprint")
+    return told(
+        {
+            **{name: [Column(features, name)] for name in keys},
+            "probability": [*(Column(features, name) for name in read), Column(champions, "champion.sha256")],
+            **{f"model_{name}": [Column(champions, f"champion.{name}")] for name in told_of_model},
+            "model_rung": [Column(champions, "champion.sha256")],
+        }
+    )
 
 
 def every_row_check(row: str) -> str:
     """Name of the check that no row was left out."""
     return f"every_{row}_has_a_prediction"
-
-
-def load_model(champion: RegisteredModel, artifacts: ObjectStore) -> TabularModel:
-    """The champion's model, its bytes verified.
-
-    Raises:
-        ObjectCorruptError: they are not the registered ones.
-        StorageError: the registered place is not below the platform's artifacts.
-    """
-    path = champion.uri.removeprefix(f"{artifacts.uri.rstrip('/')}/")
-    return loads(artifacts.read(path), champion.sha256)
-
-
-def loaded_once(artifacts: ObjectStore) -> Load:
-    """`load_model` that reads each version's bytes the first time alone."""
-    models: dict[str, TabularModel] = {}
-
-    def model_of(champion: RegisteredModel) -> TabularModel:
-        if champion.sha256 not in models:
-            models[champion.sha256] = load_model(champion, artifacts)
-        return models[champion.sha256]
-
-    return model_of
 
 
 def prediction_checks(

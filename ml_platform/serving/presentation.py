@@ -11,7 +11,9 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from ml_platform.serving.ladder import Answered
 from ml_platform.serving.promotion import Promotion
+from ml_platform.serving.scoring import ModelRung
 from ml_platform.tracking.registry import RegisteredModel, RegistryEvent
 
 EVENTS_SHOWN = 20
@@ -63,15 +65,24 @@ def quality_by_day(quality: pl.DataFrame, day_column: str) -> dict[str, dict[str
     }
 
 
-def champion_by_day(champions: Mapping[dt.date, RegisteredModel]) -> dict[str, dict[str, Any]]:
-    """The version that predicted each day, and the hash of all that it follows from."""
+def champion_by_day(
+    champions: Mapping[dt.date, RegisteredModel], answered: Mapping[dt.date, Answered]
+) -> dict[str, dict[str, Any]]:
+    """Who predicted each day, and the hash of all that it follows from; the champion where nothing else is said."""
     return {
-        day.isoformat(): {
-            "model_version": champion.version,
-            "model_as_of": champion.as_of.isoformat(),
-            "model_fingerprint": champion.fingerprint,
-        }
+        day.isoformat(): _told_of(answered[day].by.rung, answered[day].by.version)
+        if day in answered
+        else _told_of("champion", champion)
         for day, champion in champions.items()
+    }
+
+
+def _told_of(rung: ModelRung, version: RegisteredModel) -> dict[str, Any]:
+    return {
+        **({} if rung == "baseline" else {"model_version": version.version}),
+        "model_as_of": version.as_of.isoformat(),
+        "model_fingerprint": version.fingerprint,
+        "model_rung": rung,
     }
 
 

@@ -63,6 +63,7 @@ def _quality_of(rows: pl.DataFrame, label_column: str) -> dict[str, Any]:
         "rows_scored": rows.height,
         "rows_labelled": known.height,
         "model_version": rows["model_version"].first(),
+        "model_rung": rows["model_rung"].first(),
         "mean_probability": known["probability"].mean(),
         "positive_rate": known[label_column].mean(),
         **scores,
@@ -75,4 +76,5 @@ def _or_null(score: float) -> float | None:
 
 def _schema(day_column: str) -> dict[str, Any]:
     counts = dict.fromkeys(("rows_scored", "rows_labelled", "model_version"), pl.Int64)
-    return {day_column: pl.Date, **counts, **dict.fromkeys(("mean_probability", "positive_rate", *SCORES), pl.Float64)}
+    scores = dict.fromkeys(("mean_probability", "positive_rate", *SCORES), pl.Float64)
+    return {day_column: pl.Date, **counts, "model_rung": pl.String, **scores}

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from ml_platform.components.degrading import decide, degradation_check_spec, same_partition
 from ml_platform.components.reuse import Recipe
 from ml_platform.components.use_case import UseCase
 from ml_platform.serving.component import Deployment, QualityTable
@@ -34,10 +35,14 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
         contract=contract,
         partition_column=day_column,
         code_version=Recipe.of(daily_quality, quality_contract).code_version,
+        fresh_within_hours=table.fresh_within_hours,
     )
+
+    reads = {f"{use_case.name}/{name}": same_partition for name in (predicted.name, table.labels)}
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
+        retry_policy=use_case.retries(),
         ins={
             "predictions": dg.AssetIn(use_case.key(predicted.name)),
             "labels": dg.AssetIn(use_case.key(table.labels)),
@@ -45,9 +50,11 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=[
             dg.AssetCheckSpec(DAILY_QUALITY_IS_WITHIN_ITS_LIMITS, asset=spec.key, description=_limits(table)),
+            degradation_check_spec(spec.key),
         ],
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
+        required_resource_keys={"tables"},
     )
     def measure(context: dg.AssetExecutionContext, predictions: pl.LazyFrame, labels: pl.LazyFrame) -> Events:
         days = [dt.date.fromisoformat(key) for key in context.partition_keys]
@@ -63,7 +70,8 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
         if len(days) > 1:
             context.add_asset_metadata(_picture(quality, day_column), partition_key=context.partition_keys[-1])
         yield quality_check(spec.key, table, quality, day_column)
-        yield dg.Output(Publishable(quality, quality_by_day(quality, day_column)))
+        output = Publishable(quality, quality_by_day(quality, day_column))
+        yield from decide(context, spec.key, reads).publish(dg.Output(output))
 
     return measure
 

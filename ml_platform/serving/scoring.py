@@ -1,17 +1,37 @@
 """Scoring: features of many days, each with the champion of its day.
 
-Belongs here: frames and models to predictions. Does not: where features and model bytes come from.
+Belongs here: frames and models to predictions. Does not: where features and model bytes come from, or who answers when
+a champion cannot (`ladder`).
 """
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ml_platform.tracking.models import TabularModel, predict_probability
 from ml_platform.tracking.registry import RegisteredModel
 
+ModelRung = Literal["champion", "last_known_good", "baseline"]
 Load = Callable[[RegisteredModel], TabularModel]
+
+
+class DaysOfVersion(NamedTuple):
+    """A version, and the days of which it is champion."""
+
+    champion: RegisteredModel
+    days: list[dt.date]
+
+
+def days_by_version(champions: Mapping[dt.date, RegisteredModel]) -> list[DaysOfVersion]:
+    """Each champion once, however many days it answers for."""
+    found: dict[str, DaysOfVersion] = {}
+    for day, champion in champions.items():
+        found.setdefault(champion.fingerprint, DaysOfVersion(champion, [])).days.append(day)
+    return list(found.values())
 
 
 def score_by_day(
@@ -24,28 +44,28 @@ def score_by_day(
 ) -> pl.DataFrame:
     """One row for each row of `features`: its keys, the probability and the version that gave it.
 
-    A version is loaded once, however many days it answers for; a day gives the same rows alone as among others.
+    A day gives the same rows alone as among others.
 
     Raises:
         ObjectCorruptError: the bytes of a model are not the recorded ones.
         DefinitionError: a feature of a model is missing.
     """
-    days_of: dict[str, list[dt.date]] = {}
-    version_of = {champion.fingerprint: champion for champion in champions.values()}
-    for day, champion in champions.items():
-        days_of.setdefault(champion.fingerprint, []).append(day)
-    parts = [
-        _scored(features.filter(pl.col(day_column).is_in(days)), version_of[fingerprint], load, keys)
-        for fingerprint, days in days_of.items()
-    ]
+    parts = []
+    for champion, days in days_by_version(champions):
+        rows = features.filter(pl.col(day_column).is_in(days))
+        probability = predict_probability(load(champion), rows)
+        parts.append(predictions_of(rows.select(keys), probability, champion))
     return pl.concat(parts)
 
 
-def _scored(rows: pl.DataFrame, champion: RegisteredModel, load: Load, keys: Sequence[str]) -> pl.DataFrame:
-    probability = predict_probability(load(champion), rows)
-    return rows.select(keys).with_columns(
+def predictions_of(
+    keys: pl.DataFrame, probability: NDArray[np.float64], version: RegisteredModel, rung: ModelRung = "champion"
+) -> pl.DataFrame:
+    """The rows of `keys` with their probability and who gave it; a baseline is no version, and came with one."""
+    return keys.with_columns(
         pl.Series("probability", probability, dtype=pl.Float64),
-        pl.lit(champion.version, dtype=pl.Int64).alias("model_version"),
-        pl.lit(champion.as_of, dtype=pl.Date).alias("model_as_of"),
-        pl.lit(champion.fingerprint, dtype=pl.String).alias("model_fingerprint"),
+        pl.lit(None if rung == "baseline" else version.version, dtype=pl.Int64).alias("model_version"),
+        pl.lit(version.as_of, dtype=pl.Date).alias("model_as_of"),
+        pl.lit(version.fingerprint, dtype=pl.String).alias("model_fingerprint"),
+        pl.lit(rung, dtype=pl.String).alias("model_rung"),
     )

@@ -32,6 +32,7 @@ def table_spec(
     contract: type[dy.Schema],
     partition_column: str,
     code_version: str,
+    fresh_within_hours: float | None = None,
 ) -> dg.AssetSpec:
     """Spec of one daily Delta table, one partition for each day that has a model."""
     spec = tables.table_spec(
@@ -42,6 +43,7 @@ def table_spec(
         partition_column=partition_column,
         group="serving",
         code_version=code_version,
+        fresh_within_hours=fresh_within_hours,
     )
     return spec.replace_attributes(partitions_def=days_with_a_model(use_case))
 

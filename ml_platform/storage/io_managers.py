@@ -18,7 +18,7 @@ from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.content import root_hash
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.memo import Made, Memo
-from ml_platform.storage.partition_events import materializations
+from ml_platform.storage.partition_events import DEGRADED_TAG, LowerRung, materializations
 from ml_platform.storage.tables import PartitionState, Publication
 
 PARTITION_COLUMN = "ml_platform/partition_column"
@@ -34,7 +34,8 @@ class Publishable(NamedTuple):
 
     `told` is metadata for the materialization of each partition, JSON-able; cheaper than `context.add_asset_metadata`,
     which walks all partitions of the run for each of them. `of_table` is metadata of the table as a whole; it is told
-    once, with the last partition, where the UI looks for it.
+    once, with the last partition, where the UI looks for it. `degraded` are the partitions that were made on a lower
+    rung of their fallback ladder, also of those that stand; nothing remembers it.
     """
 
     frame: pl.DataFrame | pl.LazyFrame
@@ -42,6 +43,7 @@ class Publishable(NamedTuple):
     made_from: Mapping[str, str] = {}
     reused: Mapping[str, Mapping[str, Any]] = {}
     of_table: Mapping[str, Any] = {}
+    degraded: Mapping[str, LowerRung] = {}
 
 
 class DeltaTableIOManager(dg.ConfigurableIOManager):
@@ -71,10 +73,12 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         told = {**given.told, **{key: {**told, "reused": True} for key, told in given.reused.items()}}
         own = {key: {"dagster/row_count": publication.rows[key], **told.get(key, {})} for key in partitions}
         own[partitions[-1]] |= given.of_table
+        for key, lower in given.degraded.items():
+            own[key] |= {DEGRADED_TAG: lower.reason}
         metadata = {**self._metadata(context, name, publication), "partitions_reused": len(given.reused)}
         if len(partitions) > 1:
             hashes = {key: publication.content_hashes[key] for key in partitions}
-            yield from materializations(context, hashes, metadata, own)
+            yield from materializations(context, hashes, metadata, own, given.degraded)
         else:
             content = publication.content_hashes[partitions[0]]
             context.step_context.set_data_version(context.asset_key, dg.DataVersion(content))
@@ -316,8 +320,13 @@ def _parsed(document: bytes, model: str | None) -> Any:
 
 
 def record_path(name: str, partition: str) -> str:
-    """Where a record is: no two partitions share a path, also where names of files differ by more than case alone."""
+    """Where a record is."""
+    return f"records/{name}/{record_file_name(partition)}"
+
+
+def record_file_name(partition: str) -> str:
+    """A file name for a partition: no two share one, also where names of files differ by more than case alone."""
     file_name = quote(partition, safe=" ")
     if len(file_name) > _LONGEST_FILE_NAME or any("A" <= letter <= "Z" for letter in partition):
         file_name = f"{file_name[:60]}+{hashlib.sha256(partition.encode()).hexdigest()}"  # a quoted name has no plus
-    return f"records/{name}/{file_name}.json"
+    return f"{file_name}.json"

@@ -41,6 +41,15 @@ class Memo:
             and (entry.made_from, entry.content_hash) == (wanted, state.content_hash)
         }
 
+    def standing(self, published: Mapping[str, PartitionState]) -> dict[str, Mapping[str, Any]]:
+        """What was told of each partition when what is published of it was made, whatever it was made from."""
+        entries = self._read()
+        return {
+            partition: entry.told
+            for partition, state in published.items()
+            if (entry := entries.get(partition)) and entry.content_hash == state.content_hash
+        }
+
     def record(self, made: Mapping[str, Made]) -> None:
         """Remember `made`; of two writers at once the later keeps its entries."""
         if made:

@@ -28,11 +28,16 @@ Result = TypeVar("Result")
 
 
 class ObjectInfo(NamedTuple):
-    """One object: its path below the store, its size in bytes and the instant (UTC) of its last write."""
+    """One object: its path below the store, its size in bytes and the instant (UTC) of its last write.
+
+    Every write gives it another `stamp`, which is cheap to have and says nothing of the content: two writes of the same
+    bytes have two.
+    """
 
     path: str
     size: int
     modified_at: datetime
+    stamp: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class ObjectStore:
 
     def _stat(self, target: str) -> Mapping[str, Any]:
         found = _found(Path(target)).stat()
-        return {"size": found.st_size, "mtime": found.st_mtime}
+        return {"size": found.st_size, "mtime": found.st_mtime, "created": found.st_ctime}
 
     def _head(self, target: str) -> Mapping[str, Any]:
         head: Callable[[], Mapping[str, Any]] = partial(self._s3.call_s3, "head_object", **_bucket_and_key(target))
@@ -159,7 +164,7 @@ class ObjectStore:
         except (FileNotFoundError, PermissionError):
             self._s3.cat_file(target, max_concurrency=1)  # the answer to a HEAD has no body that says why; this has
             found = head()  # the object is there after all
-        return {"size": found["ContentLength"], "LastModified": found["LastModified"]}
+        return {"size": found["ContentLength"], "LastModified": found["LastModified"], "ETag": found["ETag"]}
 
     def _replace(self, path: str, data: bytes) -> None:
         temporary, target = self._write_temporary(path, data)
@@ -261,4 +266,5 @@ def _is_temporary(info: ObjectInfo) -> bool:
 def _info(path: str, entry: Mapping[str, Any]) -> ObjectInfo:
     written = entry.get("LastModified", entry.get("mtime"))
     at = written.astimezone(UTC) if isinstance(written, datetime) else datetime.fromtimestamp(float(written or 0), UTC)
-    return ObjectInfo(path, int(entry["size"]), at)
+    writing = entry.get("ETag") or f"{entry.get('created', 0):.6f}"  # no tool sets the latter, unlike the last write
+    return ObjectInfo(path, int(entry["size"]), at, f"{entry['size']} {at.isoformat()} {writing}")

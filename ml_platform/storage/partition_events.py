@@ -6,7 +6,8 @@ finds no asset to report on and adds no event of its own. What this rests on is 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster._core.definitions.assets.definition.asset_spec import AssetExecutionType
@@ -17,12 +18,23 @@ from dagster._core.execution.plan.execute_step import _get_output_asset_events
 
 from ml_platform.storage.content import root_hash
 
+DEGRADED_TAG = "ml_platform/degraded"
+"""Tag and metadata of a materialization that is degraded: the tag is the rung, the metadata says why."""
+
+
+class LowerRung(NamedTuple):
+    """How a partition was made instead of as it should be, as a tag can say it, and why."""
+
+    rung: str
+    reason: str
+
 
 def materializations(
     context: dg.OutputContext,
     content_hashes: Mapping[str, str],
     metadata: Mapping[str, Any],
     metadata_by_partition: Mapping[str, Mapping[str, Any]],
+    degraded: Mapping[str, LowerRung] = MappingProxyType({}),
 ) -> Iterator[DagsterEvent]:
     """The events to yield from `handle_output`, in the order of `content_hashes`; nothing else reports this output.
 
@@ -48,6 +60,7 @@ def materializations(
         assert isinstance(event, dg.AssetMaterialization)
         assert event.partition is not None
         tags = {**(event.tags or {}), DATA_VERSION_TAG: content_hashes[event.partition]}
+        tags |= {DEGRADED_TAG: degraded[event.partition].rung} if event.partition in degraded else {}
         own = normalize_metadata(dict(metadata_by_partition.get(event.partition, {})))
         is_last = event is events[-1]
         own_version = event._replace(tags=tags, metadata={**event.metadata, **own})

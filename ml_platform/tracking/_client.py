@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.errors import RegistryUnreachableError
 from ml_platform.tracking import s3_artifacts
+from ml_platform.tracking.reaching import told
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -33,7 +34,11 @@ _QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # with its back-off some 15 s, where the default takes minutes
+    # a request to nobody ends after some seconds and one to a silent server after half a minute; MLflow's own defaults
+    # take minutes, and what is to be recorded can wait elsewhere
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 _MODULES = (
     "alembic.command",
@@ -78,7 +83,7 @@ def _client_of(tracking_uri: str, _process: int) -> "MlflowClient":
         except MlflowException as error:
             raise RegistryUnreachableError(
                 f"The MLflow store at {tracking_uri} does not answer.",
-                got=str(error).partition("(Caused by")[0].strip(),
+                got=told(error),
                 remedy="Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the store in use.",
             ) from error
     return made

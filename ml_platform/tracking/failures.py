@@ -29,7 +29,7 @@ def _closing(
     def close(context: dg.RunStatusSensorContext) -> None:
         run = context.dagster_run
         if MLFLOW_RUN_TAG in run.tags:
-            closed = tracking.close_runs_of(run.run_id, end_status)
+            closed = tracking.close_runs_of(run.run_id, end_status, opened_last=run.tags[MLFLOW_RUN_TAG])
             context.log.info(f"Ended {len(closed)} MLflow run(s) of {run.run_id}: {', '.join(closed)}")
 
     return close

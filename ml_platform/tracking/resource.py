@@ -3,25 +3,32 @@
 Belongs here: runs and what is recorded in them. Does not: the model registry (`registry`) or model bytes (`models`).
 mlflow is imported on first use, not with this module.
 
+No work ends because MLflow is away: what it was to be told waits in the `journal`, run by run and in order, and is told
+before anything else is said about that run, or by `replay`. The truth about a model is in the platform's own records.
+
 dagster-mlflow's own resource looks its run up and then starts one, in every step: steps that start together make
 several, and those of a failed run stay RUNNING. So the run is opened once, before the fan-out, under a lock and by key;
 `stock` attaches dagster-mlflow to it for MLflow's fluent interface; `close_tracking_on_run_failure` ends it.
 """
 
+import base64
 import json
-import tempfile
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.errors import RegistryUnreachableError
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
-from ml_platform.tracking.models import TabularModel
+from ml_platform.storage.turns import turn
+from ml_platform.tracking.entries import Awaited, Closed, Entry, ModelLogged, Opened, Recorded
+from ml_platform.tracking.journal import WAITING, Journal, Replayed
+from ml_platform.tracking.reaching import reaching, refusals
 from ml_platform.tracking.registry import ModelRegistry
 from ml_platform.tracking.runs import (
     ASSET_TAG,
@@ -30,18 +37,19 @@ from ml_platform.tracking.runs import (
     KEY_TAG,
     MLFLOW_RUN_TAG,
     PARTITION_TAG,
+    REPLAY_SENSOR,
     ROOT_RUN_TAG,
     EndStatus,
     RunKey,
     TableInput,
+    TrackedModel,
 )
 from ml_platform.tracking.s3_artifacts import reach_with
+from ml_platform.tracking.writing import MlflowWriter
 
 if TYPE_CHECKING:
     from dagster_mlflow.resources import MlFlow
     from mlflow.tracking import MlflowClient
-
-_BATCH = 100
 
 
 class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -71,6 +79,11 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The models of this store, and the log of each below the platform's artifacts."""
         return ModelRegistry(self.tracking_uri, self.location.artifacts())
 
+    @property
+    def journal(self) -> Journal:
+        """What MLflow has still to be told."""
+        return Journal.below(self.location.artifacts())
+
     def open_run(
         self,
         key: RunKey,
@@ -83,37 +96,42 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> str:
         """Id of the one MLflow run of `key`, made unless it is there; a closed one is opened again.
 
-        With `instance`, the Dagster run is tagged with it, which is also what lets a failure of the run close it.
+        If MLflow cannot be had and has not given an id before, it is a name that begins with `waiting-`, which every
+        method here takes as well. With `instance`, the Dagster run is tagged with it, which is also what lets a failure
+        of the run close it.
         """
-        from ml_platform.tracking._client import exclusively
-
-        client = self._client
-        with exclusively(self.tracking_uri):
-            experiment_id = self._experiment(client, experiment)
-            found = client.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{key.digest}'", max_results=1)
-            run = found[0] if found else client.create_run(experiment_id, tags=self._tags(key), run_name=run_name)
-        run_id: str = run.info.run_id
-        if run.info.status != "RUNNING":
-            client.update_run(run_id, status="RUNNING")
-        self.record(run_id, tags={**self._tags(key), **(tags or {})})
-        self._record_inputs(run_id, inputs)
+        opened = Opened(
+            key=key,
+            experiment=experiment,
+            run_name=run_name,
+            tags={**(tags or {}), **self._tags(key)},
+            inputs=tuple(inputs),
+        )
+        self._say(key.digest, opened)
+        receipt = self.journal.receipt(key.digest)
+        run_id = receipt.run_id if receipt else f"{WAITING}{key.digest}"
         if instance is not None and instance.has_run(key.run_id):
             instance.add_run_tags(key.run_id, {MLFLOW_RUN_TAG: run_id})
         return run_id
 
     def close_run(self, run_id: str, status: EndStatus = "FINISHED") -> None:
         """End the run; a second end with the same status changes nothing."""
-        if self._client.get_run(run_id).info.status != status:
-            self._client.set_terminated(run_id, status)
+        self._say(self.journal.run_of(run_id), Closed(status=status))
 
-    def close_runs_of(self, dagster_run_id: str, status: EndStatus) -> list[str]:
-        """End every open MLflow run of a Dagster run; their ids."""
-        client = self._client
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    def close_runs_of(self, dagster_run_id: str, status: EndStatus, opened_last: str) -> list[str]:
+        """End every open MLflow run of a Dagster run; their ids. While MLflow is away, that waits for `opened_last`."""
         wanted = f"tags.`{DAGSTER_RUN_TAG}` = '{dagster_run_id}' and attributes.status = 'RUNNING'"
-        open_runs = [run.info.run_id for run in client.search_runs(experiments, wanted)]
-        for run_id in open_runs:
-            client.set_terminated(run_id, status)
+        try:
+            with reaching(self.tracking_uri):
+                client = self._client
+                experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+                open_runs = [run.info.run_id for run in client.search_runs(experiments, wanted)]
+                for run_id in open_runs:
+                    client.set_terminated(run_id, status)
+        except RegistryUnreachableError as error:
+            closed = Closed(status=status, dagster_run_id=dagster_run_id)
+            self.journal.append(self.journal.run_of(opened_last), closed, error.got or error.what)
+            return []
         return open_runs
 
     def record(
@@ -130,32 +148,78 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Add to the run. `curves` are metrics by step; figures are PNG bytes below `figures/`; an artifact that is not
         bytes is written as JSON. A parameter that was recorded before must have the same value.
         """
-        self._record_values(
-            run_id, params or {}, {name: {0: value} for name, value in (metrics or {}).items()}, tags or {}
-        )
-        self._record_values(run_id, {}, curves or {}, {})
         files = {f"figures/{name}.png": data for name, data in (figures or {}).items()}
         files |= {name: _as_bytes(content) for name, content in (artifacts or {}).items()}
-        if files:
-            with tempfile.TemporaryDirectory(prefix="ml-platform-") as folder:
-                for name, data in files.items():
-                    path = Path(folder) / name
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(data)
-                self._client.log_artifacts(run_id, folder)
+        recorded = Recorded(
+            at_ms=int(time.time() * 1000),
+            params={name: str(value) for name, value in (params or {}).items()},
+            metrics=metrics or {},
+            curves=curves or {},
+            tags=tags or {},
+            files={name: base64.b64encode(data) for name, data in files.items()},
+        )
+        self._say(self.journal.run_of(run_id), recorded)
 
-    def log_model(self, run_id: str, name: str, model: TabularModel, data: bytes) -> str:
-        """MLflow's URI of the model whose canonical bytes are `data`; its copy holds these bytes."""
-        from ml_platform.tracking import flavor
+    def log_model(self, run_id: str, name: str, *, uri: str, sha256: str) -> str:
+        """MLflow's URI of the model whose canonical bytes are at `uri`; its copy holds these bytes.
 
-        client = self._client
-        with flavor.written(model, data, run_id) as folder:
-            experiment_id = client.get_run(run_id).info.experiment_id
-            logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type="classifier")
-            client.log_model_artifacts(logged.model_id, str(folder))
-            client.finalize_logged_model(logged.model_id, "READY")
-            flavor.attach(client, run_id, logged.model_id)
-        return f"models:/{logged.model_id}"
+        Empty while MLflow cannot be had; `found` gives it later.
+        """
+        run = self.journal.run_of(run_id)
+        if not self._say(run, ModelLogged(name=name, uri=uri, sha256=sha256)):
+            return ""
+        receipt = self.journal.receipt(run)
+        return receipt.mlflow_uri if receipt else ""
+
+    def found(self, run_id: str, mlflow_uri: str, awaited: Awaited, stands: str) -> TrackedModel:
+        """The MLflow run and model of a training, once MLflow has been told all that waited for it.
+
+        Raises:
+            RegistryUnreachableError: MLflow cannot be had. `awaited` is noted, for whoever replays the journal; the
+                error says what `stands` meanwhile.
+        """
+        run = self.journal.run_of(run_id)
+        try:
+            with reaching(self.tracking_uri):
+                self._client.search_experiments(max_results=1)
+                self._replay(run)
+        except RegistryUnreachableError as error:
+            if awaited not in [each.note.entry for each in self.journal.kept(run)]:
+                self.journal.append(run, awaited, error.got or error.what)
+            raise RegistryUnreachableError(
+                error.what,
+                got=error.got,
+                kept=stands,
+                remedy=f"Start it; the sensor {REPLAY_SENSOR} then asks for {awaited.asset} {awaited.partition} by "
+                "itself. Without the daemon, `ml-platform tracking replay` tells MLflow what waits, and a retry of "
+                "this run from its failure does the rest.",
+            ) from error
+        self.journal.settle(awaited)
+        receipt = self.journal.receipt(run)
+        if receipt is None:
+            return TrackedModel("" if run_id.startswith(WAITING) else run_id, mlflow_uri)
+        return TrackedModel(receipt.run_id, mlflow_uri or receipt.mlflow_uri)
+
+    def replay(self, *, within_seconds: float = math.inf) -> Iterator[Replayed]:
+        """Tell MLflow what waits, run by run, the longest waiting first; killed or repeated, it is told once.
+
+        Raises:
+            RegistryUnreachableError: MLflow cannot be had (any more). What it was not told waits on.
+        """
+        began = time.monotonic()
+        for waiting in self.journal.pending():
+            if time.monotonic() - began > within_seconds:
+                return
+            try:
+                with reaching(self.tracking_uri):
+                    self._replay(waiting.run)
+            except RegistryUnreachableError:
+                raise
+            except refusals() as error:
+                yield Replayed(waiting, "", str(error).partition("\n")[0])
+            else:
+                receipt = self.journal.receipt(waiting.run)
+                yield Replayed(waiting, receipt.run_id if receipt else waiting.run, "")
 
     @contextmanager
     def stock(self, context: dg.AssetExecutionContext | dg.OpExecutionContext, run_id: str) -> Iterator["MlFlow"]:
@@ -168,28 +232,33 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield stock
 
     def run_url(self, run_id: str) -> str:
-        """Where the MLflow UI shows the run."""
-        experiment_id = self._client.get_run(run_id).info.experiment_id
-        return f"{self.ui_url}/#/experiments/{experiment_id}/runs/{run_id}"
+        """Where the MLflow UI shows the run.
+
+        Raises:
+            RegistryUnreachableError: the run is not known here, and MLflow cannot be had.
+        """
+        receipt = self.journal.receipt(self.journal.run_of(run_id))
+        if receipt is None:
+            with reaching(self.tracking_uri):
+                info = self._client.get_run(run_id).info
+            return f"{self.ui_url}/#/experiments/{info.experiment_id}/runs/{run_id}"
+        return f"{self.ui_url}/#/experiments/{receipt.experiment_id}/runs/{receipt.run_id}"
 
     def metadata(self, run_id: str) -> dict[str, dg.MetadataValue[Any]]:
-        """Dagster metadata that leads to the MLflow run."""
-        return {
-            "mlflow_run": dg.MetadataValue.url(self.run_url(run_id)),
-            "mlflow_run_id": dg.MetadataValue.text(run_id),
-        }
+        """Dagster metadata that leads to the MLflow run, or says that it waits."""
+        try:
+            if not run_id.startswith(WAITING) or self.journal.receipt(self.journal.run_of(run_id)):
+                shown: dg.MetadataValue[Any] = dg.MetadataValue.url(self.run_url(run_id))
+                return {"mlflow_run": shown, "mlflow_run_id": dg.MetadataValue.text(self._known_id(run_id))}
+        except RegistryUnreachableError:
+            return {"mlflow_run_id": dg.MetadataValue.text(run_id)}
+        return {"mlflow_run": dg.MetadataValue.text("waits for MLflow, which does not answer; told when it does")}
 
     @property
     def _client(self) -> "MlflowClient":
         from ml_platform.tracking._client import client
 
         return client(self.tracking_uri)
-
-    def _experiment(self, client: "MlflowClient", name: str) -> str:
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        return str(client.create_experiment(name, artifact_location=f"{self.artifact_uri}/{name}"))
 
     def _tags(self, key: RunKey) -> dict[str, str]:
         return {
@@ -201,41 +270,38 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
             DAGSTER_URL_TAG: f"{self.dagster_url}/runs/{key.run_id}",
         }
 
-    def _record_inputs(self, run_id: str, inputs: Sequence[TableInput]) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
+    def _known_id(self, run_id: str) -> str:
+        receipt = self.journal.receipt(self.journal.run_of(run_id))
+        return receipt.run_id if receipt else run_id
 
-        datasets = [
-            Dataset(
-                name=each.table,
-                digest=each.content_root[:36],  # MLflow keeps no more
-                source_type="delta_table",  # the form that `mlflow.data.get_source` reads
-                source=json.dumps(
-                    {"path": each.uri, "delta_table_version": each.version, "content_root": each.content_root}
-                ),
+    def _say(self, run: str, entry: Entry) -> bool:
+        """Whether MLflow was told, after all that waits for this run; if it cannot be had, the entry waits as well."""
+        try:
+            with reaching(self.tracking_uri):
+                self._replay(run)
+                self._writer.say(run, entry)
+        except RegistryUnreachableError as error:
+            self.journal.append(run, entry, error.got or error.what)
+            dg.get_dagster_logger().warning(
+                f"{error.what} Got {error.got}. The work goes on; what MLflow was to be told ({entry.kind}) waits in "
+                f"{self.journal.objects.uri}, and is told once it answers."
             )
-            for each in inputs
-        ]
-        if datasets:
-            shown_as = [InputTag("mlflow.data.context", "training")]
-            self._client.log_inputs(run_id, [DatasetInput(dataset, shown_as) for dataset in datasets])
+            return False
+        return True
 
-    def _record_values(
-        self,
-        run_id: str,
-        params: Mapping[str, object],
-        curves: Mapping[str, Mapping[int, float]],
-        tags: Mapping[str, str],
-    ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+    def _replay(self, run: str) -> None:
+        """Tell MLflow all that waits for a run. Whoever does it at the same time tells it the same."""
+        if not self.journal.kept(run):
+            return
+        with turn(f"{self.journal.objects.uri}/{run}"):
+            kept = [each for each in self.journal.kept(run) if not isinstance(each.note.entry, Awaited)]
+            for each in kept:
+                self._writer.say(run, each.note.entry)
+            self.journal.drop(kept)
 
-        now = int(time.time() * 1000)
-        points = [Metric(name, value, now, step) for name, curve in curves.items() for step, value in curve.items()]
-        parameters = [Param(name, str(value)) for name, value in params.items()]
-        labels = [RunTag(name, value) for name, value in tags.items()]
-        longest = max(len(points), len(parameters), len(labels))
-        for start in range(0, longest, _BATCH):
-            part = slice(start, start + _BATCH)
-            self._client.log_batch(run_id, metrics=points[part], params=parameters[part], tags=labels[part])
+    @property
+    def _writer(self) -> MlflowWriter:
+        return MlflowWriter(self.tracking_uri, self.artifact_uri, self.location.artifacts())
 
 
 def _as_bytes(content: object) -> bytes:

@@ -1,6 +1,6 @@
 """What identifies and describes a tracked run: plain values, so that a component can name them without MLflow.
 
-Belongs here: keys, inputs and tag names. Does not: writing them (`resource`).
+Belongs here: keys, inputs and tag names. Does not: writing them (`writing`).
 """
 
 import hashlib
@@ -17,6 +17,10 @@ DAGSTER_RUN_TAG = "dagster_run_id"
 DAGSTER_URL_TAG = "dagster_url"
 MLFLOW_RUN_TAG = "mlflow/run_id"
 """Tag on the Dagster run: which MLflow run it opened last."""
+SHA256_TAG = "ml_platform.sha256"
+"""Tag on a logged model: the hash of its canonical bytes."""
+
+REPLAY_SENSOR = "tell_mlflow_what_waited"
 
 EndStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -48,3 +52,10 @@ class TableInput(NamedTuple):
     version: int
     content_root: str
     uri: str = ""
+
+
+class TrackedModel(NamedTuple):
+    """Where MLflow has a training and its model; empty if it was never told."""
+
+    run_id: str
+    mlflow_uri: str

@@ -83,6 +83,11 @@ class ModelConfig(BaseModel):
     windows: WindowConfig = Field(default=WindowConfig(), description="Lengths of the walk-forward windows.")
     baselines: Sequence[BaselineConfig] = Field(min_length=1, description="Simple rates that the model has to beat.")
     report: ReportConfig = Field(default=ReportConfig(), description="What the reports show.")
+    allow_degraded: bool = Field(
+        default=False,
+        description="Whether degraded days are learnt from and judged by too, which makes the model degraded; "
+        "unless allowed, they are left out.",
+    )
     gate: GateConfig = Field(default=GateConfig(), description="What a challenger has to pass.")
     seed: int = Field(default=0, ge=0, description="Seed of everything random.")
     threads: int = Field(

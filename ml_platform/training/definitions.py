@@ -7,6 +7,7 @@ from ml_platform.execution.executors import isolated_executor
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform.tracking.failures import close_tracking_on_run_failure
+from ml_platform.tracking.replaying import tell_mlflow_what_waited
 from ml_platform.tracking.resource import MlflowTracking
 
 
@@ -17,7 +18,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         build_use_cases("training"),
         dg.Definitions(
             resources={**storage_resources(settings), "tracking": tracking},
-            sensors=close_tracking_on_run_failure(tracking),
+            sensors=[*close_tracking_on_run_failure(tracking), tell_mlflow_what_waited(tracking)],
             executor=isolated_executor(settings, modules=[__name__]),
         ),
     )

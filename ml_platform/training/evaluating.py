@@ -22,6 +22,7 @@ from ml_platform.training.gate import (
     decide,
     is_not_worse_on_any_slice,
     is_not_worse_than_champion,
+    made_from_degraded,
     saved_model_scores_the_same,
 )
 from ml_platform.training.importance import permutation_importance
@@ -94,6 +95,7 @@ def compare_with_champion(
     return decide(
         [
             *reasons,
+            *made_from_degraded(model.inputs.degraded_days, config.gate),
             is_not_worse_than_champion(rows, scores, config.gate),
             is_not_worse_on_any_slice(rows, scores, config.report.slices, config.gate),
         ]

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
-from ml_platform.training.baselines import Baseline
+from ml_platform.evaluation.baseline import Baseline
 from ml_platform.training.intervals import DaySample, Interval, ScoredRows, advantage, draw_days, interval
 from ml_platform.training.metrics import ALL_METRICS, CalibrationBin, FloatArray, MetricName, calibration_curve, score
 from ml_platform.training.slices import SliceConfig, SliceScore, score_slices

@@ -10,7 +10,9 @@ import dagster as dg
 
 from ml_platform.components.use_case import UseCase
 from ml_platform.lineage.code import project_fingerprint
+from ml_platform.tracking.entries import Awaited
 from ml_platform.training.config import ModelConfig
+from ml_platform.training.degraded import degradation_check, degradation_check_spec
 from ml_platform.training.gate import CheckName
 from ml_platform.training.records import ModelEvaluation, ModelVersion, TrainedModel
 
@@ -31,6 +33,7 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
 
     @dg.asset(
         key=key,
+        retry_policy=use_case.retries(),
         description="Scores with 95 % intervals on the holdout and, once there are labels, on the as-of month.",
         ins={
             "model": dg.AssetIn(use_case.key(f"{config.name}_model")),
@@ -42,7 +45,7 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
         group_name=f"{use_case.name}_training",
         owners=use_case.owners,
         kinds={"scikitlearn", "mlflow"},
-        check_specs=_check_specs(key, CHECKS_OF_THE_MODEL),
+        check_specs=[*_check_specs(key, CHECKS_OF_THE_MODEL), degradation_check_spec(key)],
         required_resource_keys=RESOURCES,
         metadata=_record_type(ModelEvaluation),
         code_version=project_fingerprint("ml_platform.training.evaluating:evaluate_model")[:16],
@@ -62,6 +65,7 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
         yield dg.Output(found.report, metadata={**evaluation_metadata(found.report, found.pictures), **links})
         for reason in found.report.reasons:
             yield check_result(reason, key, dg.AssetCheckSeverity.ERROR)
+        yield degradation_check(key, model)
 
     return evaluation
 
@@ -72,6 +76,7 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
 
     @dg.asset(
         key=key,
+        retry_policy=use_case.retries("guarded", "the version of a fingerprint is registered once"),
         description="The model's version in the registry, approved or refused by the gate. Promotion is up to serving.",
         ins={
             "model": dg.AssetIn(use_case.key(f"{config.name}_model")),
@@ -97,13 +102,19 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
         from ml_platform.training.registering import register
 
         tables, tracking = context.resources.tables.location.tables(), context.resources.tracking
+        tracked = tracking.found(
+            model.mlflow_run_id,
+            model.mlflow_uri,
+            Awaited(asset=key.to_user_string(), partition=context.partition_key),
+            stands="The trained model and its evaluation stand; only its version in the registry waits.",
+        )
         champion = tracking.registry.champion(config.registered_as, model.as_of - dt.timedelta(days=1))
         opponent = champion and ModelAt(champion.uri, champion.sha256)
         decision = compare_with_champion(
             tables, context.resources.artifacts, config, model, opponent, evaluation.reasons
         )
-        version = register(tracking.registry, config, model, champion, decision, context.run.run_id)
-        links = {"read_versions": dg.MetadataValue.json(model.snapshot), **tracking.metadata(model.mlflow_run_id)}
+        version = register(tracking.registry, config, model, tracked, champion, decision, context.run.run_id)
+        links = {"read_versions": dg.MetadataValue.json(model.snapshot), **tracking.metadata(tracked.run_id)}
         yield dg.Output(version, metadata={**version_metadata(version), **links})
         for reason in decision.reasons:
             if reason.check in CHECKS_OF_THE_CHALLENGER:

@@ -14,8 +14,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import DefinitionError, ObjectCorruptError
+from ml_platform.evaluation.baseline import Baseline
 from ml_platform.tracking.models import loads, predict_probability
-from ml_platform.training.baselines import Baseline
 from ml_platform.training.evaluation import EvaluatedRows
 from ml_platform.training.intervals import Interval, advantage
 from ml_platform.training.metrics import FloatArray, MetricName, is_defined
@@ -26,6 +26,7 @@ CheckName = Literal[
     "saved_model_loads_and_scores",
     "challenger_is_not_worse_than_champion",
     "challenger_is_not_worse_on_any_slice",
+    "is_not_degraded",
 ]
 
 
@@ -44,6 +45,9 @@ class GateConfig(BaseModel):
         default=0.03,
         ge=0.0,
         description="By how much a slice may be worse; counted only where its whole interval is worse.",
+    )
+    allow_degraded: bool = Field(
+        default=False, description="Whether a model that was made from degraded days may be promoted."
     )
 
 
@@ -104,6 +108,15 @@ def is_not_worse_on_any_slice(
     told = "; ".join(f"{piece.column} {piece.value}: {found}" for piece, found in worse)
     detail = f"{len(worse)} of {len(compared)} slices are worse by more than {config.slice_tolerance:g} {config.metric}"
     return Reason(check=check, passed=not worse, detail=f"{detail}: {told}" if worse else f"{detail}.")
+
+
+def made_from_degraded(days: Sequence[str], config: GateConfig) -> list[Reason]:
+    """Passed if the use case allows it; a model that was not made from degraded days is not asked."""
+    if not days:
+        return []
+    told = f"It was made from {len(days)} degraded days, {days[0]} to {days[-1]}"
+    allowed = "gate.allow_degraded allows it" if config.allow_degraded else "gate.allow_degraded does not allow it"
+    return [Reason(check="is_not_degraded", passed=config.allow_degraded, detail=f"{told}; {allowed}.")]
 
 
 def saved_model_scores_the_same(data: bytes, sha256: str, frame: pl.DataFrame, scores: FloatArray) -> Reason:

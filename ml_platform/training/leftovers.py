@@ -17,8 +17,8 @@ from ml_platform.storage.location import ROOT_RUN_TAG
 from ml_platform.storage.objects import ObjectInfo, ObjectStore
 from ml_platform.storage.retention import RetentionPolicy
 from ml_platform.tracking.registry import ModelRegistry, RegisteredModel
+from ml_platform.tracking.trainings import RESULT
 from ml_platform.training.records import Inputs
-from ml_platform.training.training_run import RESULT
 
 PINS, TRAININGS, MODELS = "pins", "training", "models"
 _UNFINISHED = [

@@ -40,7 +40,12 @@ def maintenance_job(use_case: UseCase) -> dg.JobDefinition:
     """The job: one step, in the process of the run."""
     name = f"maintain_{use_case.name}_tables"
 
-    @dg.op(name=_step(use_case), required_resource_keys={"tables", "tracking"}, out=dg.Out(dg.Nothing))
+    @dg.op(
+        name=_step(use_case),
+        retry_policy=use_case.retries(),
+        required_resource_keys={"tables", "tracking"},
+        out=dg.Out(dg.Nothing),
+    )
     def maintain_tables(context: dg.OpExecutionContext, config: MaintenanceConfig) -> None:
         places = Places(context.resources.tables.location, context.resources.tracking.registry, context.instance)
         commit = {"run_id": context.run_id, "job": name}

@@ -13,6 +13,8 @@ import dagster as dg
 from ml_platform.components.use_case import UseCase
 from ml_platform.recovery.isolation import end_with_worker
 from ml_platform.training.config import ModelConfig
+from ml_platform.training.content_roots import root_key, tags_of_reading
+from ml_platform.training.degraded import publish_model
 from ml_platform.training.records import Preparation, TrainedModel
 from ml_platform.training.search import Proposal, TrialOutcome, promote, propose
 from ml_platform.training.training_run import TrainingRun, origin_of, trained_model, training_code
@@ -27,7 +29,9 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
     steps = [
         _trial_op(f"{prefix}_trial_rung_{rung}", use_case, config, rung) for rung in range(len(config.search.rungs))
     ]
-    promotions = [_promote_op(f"{prefix}_promote_{rung}", config, rung) for rung in range(len(config.search.rungs) - 1)]
+    promotions = [
+        _promote_op(f"{prefix}_promote_{rung}", use_case, config, rung) for rung in range(len(config.search.rungs) - 1)
+    ]
     opened, fit = _open_op(f"{prefix}_open", use_case, config), _fit_op(f"{prefix}_fit", use_case, config)
 
     @dg.graph_asset(
@@ -35,6 +39,10 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
         description=config.description,
         ins={
             name: dg.AssetIn(use_case.key(table), dagster_type=dg.Nothing, partition_mapping=dg.AllPartitionMapping())
+            for name, table in tables.items()
+        }
+        | {
+            f"{name}_as_of": dg.AssetIn(root_key(use_case, table), dagster_type=dg.Nothing)
             for name, table in tables.items()
         },
         partitions_def=use_case.by_as_of_month,
@@ -44,8 +52,8 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
         metadata={"ml_platform/record_type": f"{TrainedModel.__module__}:{TrainedModel.__name__}"},
         code_version=training_code().fingerprint[:16],
     )
-    def train(features: Any, labels: Any) -> Any:
-        preparation, proposals = opened(features=features, labels=labels)
+    def train(**inputs: Any) -> Any:
+        preparation, proposals = opened(**inputs)
         rungs = [proposals.map(lambda proposal: steps[0](preparation, proposal)).collect()]
         for promotion, step in zip(promotions, steps[1:], strict=True):
             promoted = promotion(preparation, rungs[-1])
@@ -58,8 +66,9 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
 def _open_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinition:
     @dg.op(
         name=name,
+        retry_policy=use_case.retries(),
         description="Pins the tables, writes what may be learnt from, opens the MLflow run and proposes trials.",
-        ins={"features": dg.In(dg.Nothing), "labels": dg.In(dg.Nothing)},
+        ins={name: dg.In(dg.Nothing) for name in ("features", "labels", "features_as_of", "labels_as_of")},
         out={"preparation": dg.Out(Preparation), "proposals": dg.DynamicOut(Proposal)},
         required_resource_keys=RESOURCES,
     )
@@ -80,13 +89,15 @@ def _trial_op(name: str, use_case: UseCase, config: ModelConfig, rung: int) -> d
 
     @dg.op(
         name=name,
+        retry_policy=use_case.retries(),
         description=f"Fits one trial to {iterations} iterations, in a process of its own, and scores it on validation.",
         ins={"preparation": dg.In(Preparation), "proposal": dg.In(Proposal)},
         out=dg.Out(TrialOutcome),
         required_resource_keys={"artifacts"},
     )
     def run_trial(context: dg.OpExecutionContext, preparation: Preparation, proposal: Proposal) -> TrialOutcome:
-        outcome = _run(context, use_case, config, preparation).trial(proposal, iterations)
+        run = _run(context, use_case, config, preparation)
+        outcome = run.trial(proposal, iterations, context.run_id, context.log.warning)
         if outcome.failure is not None:
             context.log.error(f"Trial {outcome.number} failed, the others go on. {outcome.failure}")
         context.add_output_metadata(outcome.model_dump(mode="json", exclude_none=True))
@@ -95,11 +106,12 @@ def _trial_op(name: str, use_case: UseCase, config: ModelConfig, rung: int) -> d
     return run_trial
 
 
-def _promote_op(name: str, config: ModelConfig, rung: int) -> dg.OpDefinition:
+def _promote_op(name: str, use_case: UseCase, config: ModelConfig, rung: int) -> dg.OpDefinition:
     keep = config.search.rungs[rung].keep
 
     @dg.op(
         name=name,
+        retry_policy=use_case.retries(),
         description=f"Keeps the best {keep} trials.",
         ins={"preparation": dg.In(Preparation), "outcomes": dg.In(list)},
         out=dg.DynamicOut(Proposal),
@@ -120,6 +132,7 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
 
     @dg.op(
         name=name,
+        retry_policy=use_case.retries(),
         description=f"Fits the winner to {config.iterations} iterations, on the whole fit window.",
         ins={"preparation": dg.In(Preparation), **{rung: dg.In(list) for rung in rungs}},
         out=dg.Out(TrainedModel, io_manager_key="records"),
@@ -127,21 +140,23 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
     )
     def fit_winner(
         context: dg.OpExecutionContext, preparation: Preparation, **outcomes: list[TrialOutcome]
-    ) -> TrainedModel:
+    ) -> Iterator[dg.Output[TrainedModel]]:
         from ml_platform.training.opening import close_search
         from ml_platform.training.presentation import model_metadata
 
         run = _run(context, use_case, config, preparation)
         model = run.finished()
         if model is None:
-            fitted = run.fit_winner(outcomes[rungs[-1]], lambda step: context.log.info(f"{step} iterations are saved."))
+            tell, warn = lambda step: context.log.info(f"{step} iterations are saved."), context.log.warning
+            fitted = run.fit_winner(outcomes[rungs[-1]], tell, warn)
             trials = tuple(outcome for rung in rungs for outcome in outcomes[rung])
             origin = origin_of(use_case.name, config, context.run_id)
-            model = close_search(context, trained_model(preparation, fitted, origin), fitted.fit, trials, config)
+            model = close_search(context, trained_model(preparation, fitted, origin), trials, config)
             run.finish(model)
         links = context.resources.tracking.metadata(model.mlflow_run_id)
-        context.add_output_metadata({**model_metadata(model, is_reused=preparation.is_done), **links})
-        return model
+        metadata = {**model_metadata(model, is_reused=preparation.is_done), **links}
+        tags = tags_of_reading(context, use_case, config, model.inputs)
+        yield from publish_model(context, use_case.key(f"{config.name}_model"), model, metadata, tags)
 
     return fit_winner
 

@@ -12,7 +12,6 @@ from ml_platform.storage.io_managers import DeltaTableIOManager
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey, TableInput
 from ml_platform.training.config import ModelConfig
-from ml_platform.training.fit import FinalFit
 from ml_platform.training.plots import search_plot
 from ml_platform.training.records import Inputs, Preparation, TrainedModel
 from ml_platform.training.search import TrialOutcome
@@ -52,11 +51,10 @@ def open_search(context: dg.OpExecutionContext, use_case: UseCase, config: Model
 def close_search(
     context: dg.OpExecutionContext,
     model: TrainedModel,
-    final: FinalFit,
     trials: tuple[TrialOutcome, ...],
     config: ModelConfig,
 ) -> TrainedModel:
-    """The complete record of the model, once MLflow has its parameters, trials and bytes."""
+    """The complete record of the model, once MLflow has its parameters, trials and bytes, or is to be told of them."""
     tracking: MlflowTracking = context.resources.tracking
     tracking.record(
         model.mlflow_run_id,
@@ -67,9 +65,12 @@ def close_search(
         figures={"search": search_plot(trials)},
         artifacts={"origin.json": model.origin.model_dump(mode="json")} if model.origin else None,
     )
-    mlflow_uri = tracking.log_model(model.mlflow_run_id, config.registered_as, final.model, final.data)
+    mlflow_uri = tracking.log_model(model.mlflow_run_id, config.registered_as, uri=model.uri, sha256=model.sha256)
     tracking.close_run(model.mlflow_run_id)
-    return model.model_copy(update={"trials": trials, "mlflow_uri": mlflow_uri})
+    found = sum(trial.run_id != context.run_id for trial in trials)
+    counted = {"trials_found": found, "trials_run": len(trials) - found}
+    resumption = model.resumption and model.resumption.model_copy(update=counted)
+    return model.model_copy(update={"trials": trials, "mlflow_uri": mlflow_uri, "resumption": resumption})
 
 
 def _source_tags(model: TrainedModel) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ml_platform.training.evaluation import COMPARED_METRICS, Evaluation
 from ml_platform.training.gate import GateDecision, Reason
 from ml_platform.training.metrics import MetricName
 from ml_platform.training.plots import search_plot
-from ml_platform.training.records import ModelEvaluation, ModelVersion, TrainedModel
+from ml_platform.training.records import ModelEvaluation, ModelVersion, TableRead, TrainedModel
 from ml_platform.training.search import TrialOutcome
 from ml_platform.training.slices import SliceScore
 from ml_platform.training.trainers import ParameterValue
@@ -34,7 +34,9 @@ def model_metadata(model: TrainedModel, *, is_reused: bool) -> Metadata:
         "trials": _table(_trial(each) for each in sorted(model.trials, key=lambda t: (t.number, t.iterations))),
         "search": picture("search", search_plot(model.trials)),
         "read_versions": dg.MetadataValue.json(model.snapshot),
+        **_degraded(model),
         **_origin(model, is_reused),
+        **_resumption(model),
         "fingerprint": dg.MetadataValue.text(model.fingerprint),
         "model_sha256": dg.MetadataValue.text(model.sha256),
         "model_uri": dg.MetadataValue.text(model.uri),
@@ -92,6 +94,34 @@ def _origin(model: TrainedModel, is_reused: bool) -> Metadata:
         "reused": dg.MetadataValue.bool(is_reused),
         **({"reused_from": run} if is_reused else {}),
         "code_from": dg.MetadataValue.text(str(model.origin.checkout)),
+    }
+
+
+def _degraded(model: TrainedModel) -> Metadata:
+    """Degraded days, where there were any: those that were left out, and those that were read all the same."""
+    left_out = {each.table: [each.left_out_rows, *each.left_out_days] for each in _read(model) if each.left_out_days}
+    days = model.inputs.degraded_days
+    return {
+        **({"degraded_rows_and_days_left_out": dg.MetadataValue.json(left_out)} if left_out else {}),
+        **({"degraded_days_read": dg.MetadataValue.json(list(days))} if days else {}),
+    }
+
+
+def _read(model: TrainedModel) -> tuple[TableRead, ...]:
+    return (model.inputs.features, model.inputs.labels)
+
+
+def _resumption(model: TrainedModel) -> Metadata:
+    """What attempts before had done already, and which checkpoints were of no use."""
+    known = model.resumption
+    if known is None:
+        return {}
+    lost = {"checkpoints_skipped": known.skipped_checkpoints, "checkpoints_not_saved": known.unsaved_checkpoints}
+    return {
+        "resumed_from_iteration": dg.MetadataValue.int(known.from_iteration),
+        "trials_found_again": dg.MetadataValue.int(known.trials_found),
+        "trials_run": dg.MetadataValue.int(known.trials_run),
+        **{name: dg.MetadataValue.text(", ".join(map(str, steps))) for name, steps in lost.items() if steps},
     }
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_platform.evaluation.baseline import Baseline
 from ml_platform.lineage.checkout import Checkout
 from ml_platform.lineage.environment import Environment
-from ml_platform.training.baselines import Baseline
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.evaluation import Evaluation
 from ml_platform.training.gate import GateDecision, Reason
@@ -30,6 +30,9 @@ class TableRead(BaseModel):
     version: int = Field(description="The version that was read.")
     days: int = Field(description="Partitions that were read.")
     content_root: str = Field(description="Hash over the content of these partitions; the same data, the same hash.")
+    degraded_days: tuple[str, ...] = Field((), description="Those of them that were degraded, and read all the same.")
+    left_out_days: tuple[str, ...] = Field((), description="Days that were not read, as they were degraded.")
+    left_out_rows: int = Field(0, description="Rows of these days.")
 
 
 class Inputs(BaseModel):
@@ -39,6 +42,11 @@ class Inputs(BaseModel):
 
     features: TableRead = Field(description="The features table.")
     labels: TableRead = Field(description="The labels table.")
+
+    @property
+    def degraded_days(self) -> tuple[str, ...]:
+        """Days of either table that were read although they were degraded, in order."""
+        return tuple(sorted({*self.features.degraded_days, *self.labels.degraded_days}))
 
 
 class Preparation(BaseModel):
@@ -79,6 +87,20 @@ class Origin(BaseModel):
     dagster_run_id: str = Field(description="The Dagster run that made it.")
 
 
+class Resumption(BaseModel):
+    """What a training had from attempts before it, and what it could not keep for one after it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    from_iteration: int = Field(description="Iteration that the final fit went on from; 0 if from none.")
+    skipped_checkpoints: tuple[int, ...] = Field(
+        description="Iterations of later checkpoints that were there and could not be used, newest first."
+    )
+    unsaved_checkpoints: tuple[int, ...] = Field(description="Iterations whose checkpoints could not be saved.")
+    trials_found: int = Field(default=0, description="Trials, on all rungs, that an earlier run had scored.")
+    trials_run: int = Field(default=0, description="Trials, on all rungs, that this run ran.")
+
+
 class TrainedModel(BaseModel):
     """A fitted model and what it follows from; stored as the asset's record."""
 
@@ -97,8 +119,11 @@ class TrainedModel(BaseModel):
     rows: Mapping[WindowName, int] = Field(description="Labelled rows of each window.")
     baselines: tuple[Baseline, ...] = Field(description="The baselines, fitted on the fit window.")
     trials: tuple[TrialOutcome, ...] = Field(description="Every trial on every rung that it reached.")
-    mlflow_run_id: str = Field(description="The MLflow run that has its parameters, metrics and plots.")
-    mlflow_uri: str = Field(description="The model in MLflow.")
+    mlflow_run_id: str = Field(
+        description="The MLflow run that has its parameters, metrics and plots; `waiting-...` if MLflow was away."
+    )
+    mlflow_uri: str = Field(description="The model in MLflow; empty if MLflow was away.")
+    resumption: Resumption | None = Field(default=None, description="What it was resumed from; null if not recorded.")
     origin: Origin | None = Field(default=None, description="What it can be made from again; null if not recorded.")
 
     @property

@@ -4,6 +4,7 @@ Belongs here: what is written to the registry. Does not: the decision (`gate`), 
 """
 
 from ml_platform.tracking.registry import ModelRegistry, RegisteredModel
+from ml_platform.tracking.runs import TrackedModel
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.gate import GateDecision
 from ml_platform.training.records import ModelVersion, TrainedModel
@@ -13,21 +14,24 @@ def register(
     registry: ModelRegistry,
     config: ModelConfig,
     model: TrainedModel,
+    tracked: TrackedModel,
     champion: RegisteredModel | None,
     decision: GateDecision,
     dagster_run_id: str,
 ) -> ModelVersion:
-    """The version of this model, with the gate's word on it; the same model is the same version."""
+    """The version of this model, which MLflow has as `tracked`, with the gate's word on it; the same model is the same
+    version.
+    """
     registered = registry.register(
         config.registered_as,
-        run_id=model.mlflow_run_id,
+        run_id=tracked.run_id,
         model_uri=model.uri,
         sha256=model.sha256,
         as_of=model.as_of,
         fingerprint=model.fingerprint,
         gate="approved" if decision.approved else "refused",
         gate_reason=gate_reason(decision),
-        mlflow_uri=model.mlflow_uri,
+        mlflow_uri=tracked.mlflow_uri,
         snapshot=model.snapshot,
         tags={"dagster_run_id": dagster_run_id},
     )
@@ -38,7 +42,7 @@ def register(
         uri=model.uri,
         sha256=model.sha256,
         fingerprint=model.fingerprint,
-        mlflow_run_id=model.mlflow_run_id,
+        mlflow_run_id=tracked.run_id,
         champion_version=champion.version if champion else None,
         decision=decision,
     )

@@ -32,7 +32,9 @@ from ml_platform.training.trainers import (
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-TRIAL_FAILURES = (ValueError, ArithmeticError, MemoryError, TrainingError)
+TRIAL_FAILURES = (ValueError, ArithmeticError, TrainingError)
+"""What says that the parameters cannot be fitted. Anything else, such as storage that does not answer or memory that is
+short, says nothing about them, and must not decide a search."""
 
 
 class FloatRange(BaseModel):
@@ -122,6 +124,8 @@ class TrialOutcome(BaseModel):
     )
     failure: str | None = Field(default=None, description="Why there is no score.")
     seconds: float = Field(default=0.0, description="CPU seconds of the fit and the score.")
+    attempts: int = Field(default=1, description="Times it was begun; more than one if its process was lost.")
+    run_id: str = Field(default="", description="The Dagster run that ran it.")
 
 
 class TrialResult(NamedTuple):

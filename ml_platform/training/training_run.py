@@ -6,23 +6,27 @@ Belongs here: which work is done, and where its state is. Does not: when it is d
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from ml_platform.errors import TrialLostError
+from ml_platform.errors import StorageError, TrialLostError
 from ml_platform.lineage.checkout import this_checkout
 from ml_platform.lineage.code import ReachedCode, reached_code
 from ml_platform.lineage.environment import environment_fingerprint, packages_behind, this_environment
 from ml_platform.lineage.fingerprints import fingerprint
 from ml_platform.recovery.checkpoints import CheckpointStore
 from ml_platform.recovery.isolation import run_isolated
+from ml_platform.recovery.room import alone, side_by_side
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.models import TabularModel, dumps, loads
+from ml_platform.tracking.trainings import RESULT, result_path
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.fit import FinalFit, fit_final
-from ml_platform.training.records import Inputs, Origin, Preparation, TrainedModel, TrainingSet
+from ml_platform.training.records import Inputs, Origin, Preparation, Resumption, TrainedModel, TrainingSet
 from ml_platform.training.search import (
     Proposal,
     TrialOutcome,
@@ -36,7 +40,6 @@ from ml_platform.training.splits import Windows, windows_at
 from ml_platform.training.trainers import FitPlan
 from ml_platform.training.training_set import MATRICES, build_matrices, read_matrices, read_rows
 
-RESULT = "result.json"
 WHAT_A_MODEL_FOLLOWS_FROM = (
     "features_table",
     "labels_table",
@@ -61,6 +64,12 @@ KNOWN_OTHERWISE = (
 """What training uses and no model follows from: tables count by their content, the configuration by its values."""
 
 
+OUT_OF_MEMORY = (TrialLostError, MemoryError)
+"""What may be for want of memory: the kernel kills the process, or an allocation fails."""
+
+_log = logging.getLogger(__name__)
+
+
 class FittedWinner(NamedTuple):
     """The final fit of the winner, where its bytes are, and what it was fitted on."""
 
@@ -68,6 +77,7 @@ class FittedWinner(NamedTuple):
     uri: str
     winner: TrialOutcome
     training_set: TrainingSet
+    resumption: Resumption
 
 
 @dataclass(frozen=True)
@@ -96,28 +106,52 @@ class TrainingRun:
         self._checkpoints().clear()
         self.objects.delete(MATRICES)
 
-    def trial(self, proposal: Proposal, iterations: int) -> TrialOutcome:
-        """The outcome of a trial, in a process of its own unless it is known; a lost process is a failed trial.
+    def trial(
+        self, proposal: Proposal, iterations: int, run_id: str = "", warn: Callable[[str], None] = _log.warning
+    ) -> TrialOutcome:
+        """The outcome of a trial, in a process of its own unless it is known.
 
         A failure may have been bad luck, so only a score is kept for the next attempt.
         """
         memo = self._memo(proposal, iterations)
         if self.objects.exists(memo):
             return TrialOutcome.model_validate_json(self.objects.read(memo))
-        import_before_forking()
-        try:
-            outcome = run_isolated(fit_trial, self, proposal, iterations)
-        except TrialLostError as error:
-            return failed_trial(proposal, iterations, str(error))
+        finished = self.finished()  # by another run, which has dropped what the trial would need
+        for known in finished.trials if finished else ():
+            if (known.number, known.iterations) == (proposal.number, iterations):
+                return known
+        outcome = self._run(proposal, iterations, warn).model_copy(update={"run_id": run_id})
         if outcome.outcome == "scored":
             self.objects.write(memo, outcome.model_dump_json().encode())
         return outcome
 
+    def _run(self, proposal: Proposal, iterations: int, warn: Callable[[str], None]) -> TrialOutcome:
+        """The outcome of a trial. A process that is lost, most often for want of memory, is tried again with no other
+        beside it; if that is lost too, the trial has failed, and the others go on.
+        """
+        import_before_forking()
+        try:
+            with side_by_side():
+                return run_isolated(fit_trial, self, proposal, iterations)
+        except OUT_OF_MEMORY as error:
+            warn(f"Trial {proposal.number} is tried again, once no other trial runs on this machine. {_told(error)}")
+        try:
+            with alone():
+                outcome = run_isolated(fit_trial, self, proposal, iterations)
+        except OUT_OF_MEMORY as error:
+            outcome = failed_trial(proposal, iterations, _told(error))
+        return outcome.model_copy(update={"attempts": 2})
+
     def states(self, proposal: Proposal) -> CheckpointStore:
         """The states of one trial, by iterations."""
-        return CheckpointStore(self.objects, f"trials/{proposal.number}/states", keep=1)
+        return CheckpointStore(self.objects, f"trials/{proposal.number}/states", keep=1, of=self.fingerprint)
 
-    def fit_winner(self, outcomes: Sequence[TrialOutcome], each_step: Callable[[int], None]) -> FittedWinner:
+    def fit_winner(
+        self,
+        outcomes: Sequence[TrialOutcome],
+        each_step: Callable[[int], None],
+        warn: Callable[[str], None] = _log.warning,
+    ) -> FittedWinner:
         """The winner, fitted on the whole fit window and stored under the hash of its bytes.
 
         Raises:
@@ -130,35 +164,53 @@ class TrainingRun:
             seed=self.config.seed,
             threads=self.config.threads,
         )
-        checkpoints = Reporting(self._checkpoints(), each_step)
+        checkpoints = Reporting(self._checkpoints(), each_step, warn)
         matrices = read_matrices(self.objects)
         final = fit_final(self.config.trainer, matrices.fit(), plan, checkpoints, self.config.checkpoint_every)
         path = f"models/{self.use_case}/{self.config.name}/{final.sha256}.skops"
         self.artifacts.write(path, final.data)
-        return FittedWinner(final, self.artifacts.uri_of(path), winner, matrices.training_set)
+        resumption = Resumption(
+            from_iteration=final.resumed_from,
+            skipped_checkpoints=checkpoints.skipped,
+            unsaved_checkpoints=tuple(checkpoints.unsaved),
+        )
+        return FittedWinner(final, self.artifacts.uri_of(path), winner, matrices.training_set, resumption)
 
     def _memo(self, proposal: Proposal, iterations: int) -> str:
         return f"trials/{proposal.number}/{iterations}.json"
 
     def _checkpoints(self) -> CheckpointStore:
-        return CheckpointStore(self.objects, "checkpoints")
+        return CheckpointStore(self.objects, "checkpoints", of=self.fingerprint)
 
 
-class Reporting(NamedTuple):
-    """Checkpoints that tell of each one that is saved."""
+class Reporting:
+    """Checkpoints that tell of each one; a fit that can finish does not end because one cannot be saved."""
 
-    store: CheckpointStore
-    each_step: Callable[[int], None]
+    def __init__(self, store: CheckpointStore, each_step: Callable[[int], None], warn: Callable[[str], None]) -> None:
+        """Tell `each_step` of what is saved, and `warn` of what is lost."""
+        self._store, self._each_step, self._warn = store, each_step, warn
+        self.skipped: tuple[int, ...] = ()
+        self.unsaved: list[int] = []
 
     def save(self, step: int, data: bytes) -> None:
         """Save, then tell."""
-        self.store.save(step, data)
-        self.each_step(step)
+        try:
+            self._store.save(step, data)
+        except (StorageError, OSError) as error:
+            self.unsaved.append(step)
+            self._warn(f"{step} iterations are not saved; the fit goes on, and would have to repeat them. {error}")
+        else:
+            self._each_step(step)
 
     def latest(self) -> tuple[int, bytes] | None:
         """The newest checkpoint that is whole."""
-        found = self.store.latest()
-        return None if found is None else (found.step, found.data)
+        found = self._store.latest()
+        self.skipped = found.skipped
+        if self.skipped:
+            told = ", ".join(map(str, self.skipped))
+            instead = f"goes on from iteration {found.step}" if found.step else "starts anew"
+            self._warn(f"The checkpoints after {told} iterations cannot be used: the fit {instead}.")
+        return (found.step, found.data) if found.step else None
 
 
 def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) -> str:
@@ -166,6 +218,7 @@ def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) 
     code = training_code()
     return fingerprint(
         content=[inputs.features.content_root, inputs.labels.content_root],
+        degraded=inputs.degraded_days,
         code=code.fingerprint,
         config={name: getattr(config, name) for name in WHAT_A_MODEL_FOLLOWS_FROM},
         environment=environment_fingerprint(code.packages),
@@ -198,8 +251,7 @@ def record_of(artifacts: ObjectStore, uri: str, fingerprint: str) -> bytes | Non
 
     Found although the artifacts may have been moved since.
     """
-    *_, use_case, name, _ = uri.split("/")
-    path = f"training/{use_case}/{name}/{fingerprint}/{RESULT}"
+    path = result_path(uri, fingerprint)
     return artifacts.read(path) if artifacts.exists(path) else None
 
 
@@ -217,7 +269,8 @@ def fit_trial(run: TrainingRun, proposal: Proposal, iterations: int) -> TrialOut
     states, settings = run.states(proposal), TrialSettings(run.config.trainer, run.config.seed, threads=1)
     result = run_trial(proposal, iterations, read_matrices(run.objects).search(), settings, _resumed(states))
     if result.model is not None:
-        states.save(iterations, dumps(result.model))
+        with suppress(StorageError, OSError):  # the score stands, and a next rung would fit it from the beginning
+            states.save(iterations, dumps(result.model))
     return result.outcome
 
 
@@ -239,6 +292,7 @@ def trained_model(preparation: Preparation, fitted: FittedWinner, origin: Origin
         rows=known.rows,
         baselines=known.baselines,
         trials=(),
+        resumption=fitted.resumption,
         mlflow_run_id=preparation.mlflow_run_id,
         mlflow_uri="",
         origin=origin,
@@ -247,4 +301,8 @@ def trained_model(preparation: Preparation, fitted: FittedWinner, origin: Origin
 
 def _resumed(states: CheckpointStore) -> TabularModel | None:
     found = states.latest()
-    return None if found is None else loads(found.data, hashlib.sha256(found.data).hexdigest())
+    return None if not found.step else loads(found.data, hashlib.sha256(found.data).hexdigest())
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, TrialLostError) else f"{type(error).__name__}: {error}"

@@ -5,7 +5,8 @@ Belongs here: which rows a model may see, and their form. Does not: fitting, or 
 
 import datetime as dt
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.errors import DefinitionError, NotEnoughDataError
+from ml_platform.recovery.degradation import Degradations
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.pins import Pins
 from ml_platform.storage.tables import TableStore
@@ -59,12 +61,16 @@ class LabelledRows(NamedTuple):
 def resolve_inputs(pins: Pins, use_case: str, config: ModelConfig, before: dt.date) -> Inputs:
     """The versions that this run reads, with the content of the days before `before`; only logs are read.
 
+    A day that is degraded in one of the tables is left out of both, unless the model allows such days.
+
     Raises:
         TableNotFoundError: one of the tables was never published.
         NotEnoughDataError: one of them has no day before `before`.
     """
     names = (f"{use_case}/{config.features_table}", f"{use_case}/{config.labels_table}")
-    features, labels = (_resolve(pins, name, before) for name in names)
+    ledger = Degradations(pins.objects)
+    degraded = {day for name in names for day in ledger.of(name, partial(pins.pin, name))}
+    features, labels = (_resolve(pins, name, before, degraded, config) for name in names)
     return Inputs(features=features, labels=labels)
 
 
@@ -138,25 +144,37 @@ def read_matrices(objects: ObjectStore) -> Matrices:
         )
 
 
-def _resolve(pins: Pins, table: str, before: dt.date) -> TableRead:
+def _resolve(pins: Pins, table: str, before: dt.date, degraded: Collection[str], config: ModelConfig) -> TableRead:
     version = pins.pin(table)
     published = pins.tables.partitions(table, version)
-    days = [day for day in published if day < before.isoformat()]
+    in_time = [day for day in published if day < before.isoformat()]
+    left_out = tuple(day for day in in_time if day in degraded and not config.allow_degraded)
+    days = [day for day in in_time if day not in left_out]
     if not days:
         raise NotEnoughDataError(
             f"{table} has nothing before {before}",
             expected="published days before the as-of month",
-            got=f"{len(published)} days" + (f", the first {min(published)}" if published else ""),
+            got=f"{len(published)} days"
+            + (f", the first {min(published)}" if published else "")
+            + (f"; {len(left_out)} are degraded and left out" if left_out else ""),
             kept="No model was made",
             remedy=f"Materialize {table} for earlier days, or choose a later as-of month",
         )
     root = pins.tables.content_root(table, days, version)
-    return TableRead(table=table, version=version, days=len(days), content_root=root)
+    return TableRead(
+        table=table,
+        version=version,
+        days=len(days),
+        content_root=root,
+        degraded_days=tuple(day for day in days if day in degraded),
+        left_out_days=left_out,
+        left_out_rows=sum(published[day].rows for day in left_out),
+    )
 
 
 def _days(tables: TableStore, read: TableRead, first: dt.date | None, before: dt.date) -> list[str]:
-    lowest = first.isoformat() if first else ""
-    return [day for day in tables.partitions(read.table, read.version) if lowest <= day < before.isoformat()]
+    lowest, published = first.isoformat() if first else "", tables.partitions(read.table, read.version)
+    return [day for day in published if lowest <= day < before.isoformat() and day not in read.left_out_days]
 
 
 def _require_columns(schema: pl.Schema, wanted: Sequence[str], table: str) -> None:

@@ -11,4 +11,4 @@ def test_plain_dagster_dev_loads_the_three_locations_of_workspace_yaml(monkeypat
     monkeypatch.chdir(PROJECT_ROOT)
     target = workspace_opts_to_load_target(WorkspaceOpts())
     assert isinstance(target, WorkspaceFileTarget), "a [tool.dg] or [tool.dagster] in pyproject.toml goes first"
-    assert {origin.location_name for origin in target.create_origins()} == {"data", "training", "serving", "provenance"}
+    assert {origin.location_name for origin in target.create_origins()} == {"data", "training", "serving", "operations"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.data.landing import Arrived, Layout, missing_object, read_landing, read_many
+from ml_platform.data.landing import Arrived, Layout, missing_object, read_landing, read_many, refusal
 from ml_platform.errors import (
     LandingColumnsError,
     LandingDayError,
@@ -135,22 +135,23 @@ def test_one_date_column_can_say_the_day() -> None:
 def test_several_bad_objects_are_told_in_one_error() -> None:
     days = [NEW_YEAR + dt.timedelta(days=n) for n in range(3)]
     objects = [Arrived(f"{day}.csv", day, data) for day, data in zip(days, (DEPARTURES, b"", ROWS), strict=True)]
-    with pytest.raises(
-        LandingError, match=r"2 of 3 landing objects cannot be ingested.*\(1\) 2013-01-02.csv is empty; \(2\)"
-    ):
-        read_many(objects, DAILY)
+    errors = list(read_many(objects, DAILY).errors.values())
+    told = str(refusal(errors, tried=3))
+    assert "2 of 3 landing objects cannot be ingested" in told
+    assert "(1) 2013-01-02.csv is empty; (2)" in told
 
 
-def test_one_bad_object_of_several_raises_its_own_error() -> None:
-    with pytest.raises(LandingObjectEmptyError, match="b is empty"):
-        read_many([Arrived("a", NEW_YEAR, DEPARTURES), Arrived("b", NEW_YEAR, b"")], DAILY)
+def test_one_bad_object_of_several_has_its_own_error_and_the_others_are_read() -> None:
+    batch = read_many([Arrived("a", NEW_YEAR, DEPARTURES), Arrived("b", NEW_YEAR, b"")], DAILY)
+    assert (list(batch.objects), list(batch.errors)) == (["a"], ["b"])
+    assert isinstance(refusal(list(batch.errors.values()), tried=2), LandingObjectEmptyError)
 
 
 def test_objects_are_read_in_the_order_given() -> None:
     second = Arrived("b", dt.date(2013, 1, 2), DEPARTURES.replace(b"2013,1,1", b"2013,1,2"))
     batch = read_many([second, Arrived("a", NEW_YEAR, DEPARTURES)], DAILY)
     assert batch.frame["day"].to_list() == [2, 2, 2, 1, 1, 1]
-    assert [one.name for one in batch.objects] == ["b", "a"]
+    assert list(batch.objects) == ["b", "a"]
 
 
 def test_no_object_makes_an_empty_frame_of_the_same_columns() -> None:

@@ -48,8 +48,9 @@ class Home:
         pipeline = DataPipeline.model_validate(
             yaml.safe_load((FLIGHTS / "data" / "defs.yaml").read_text())["attributes"]
         )
+        use_case = load_use_case(FLIGHTS).model_copy(update={"first_day": DAY})
         resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)
-        self.definitions = dg.Definitions.merge(build_pipeline(pipeline, load_use_case(FLIGHTS)), resources)
+        self.definitions = dg.Definitions.merge(build_pipeline(pipeline, use_case), resources)
         self.location = StorageLocation.of(settings)
 
     def build(self, flights: bytes) -> dg.ExecuteInProcessResult:

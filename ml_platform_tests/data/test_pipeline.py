@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,20 +74,27 @@ def pipeline() -> DataPipeline:
 
 
 def use_case() -> UseCase:
-    return load_use_case(FLIGHTS)
+    """Flights, as if the first of `DAYS` was the first of all: before it there is nothing to look back on."""
+    return load_use_case(FLIGHTS).model_copy(update={"first_day": DAY})
 
 
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    settings = Settings(home=tmp_path)
+@contextmanager
+def open_platform(settings: Settings, of: DataPipeline) -> Iterator[Platform]:
+    """The data location that `of` declares, with objects for `DAYS` and the registers built."""
     location = StorageLocation.of(settings)
     resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)
-    definitions = dg.Definitions.merge(build_pipeline(pipeline(), use_case()), resources)
+    definitions = dg.Definitions.merge(build_pipeline(of, use_case()), resources)
     with dg.DagsterInstance.ephemeral() as instance:
         built = Platform(instance, definitions, location.landing(), location.tables())
         land_days(built.landing, DAYS)
         assert built.run("refresh_flights_references").success
         yield built
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    with open_platform(Settings(home=tmp_path), pipeline()) as opened:
+        yield opened
 
 
 def error_of(result: dg.ExecuteInProcessResult, step: str) -> str:
@@ -186,11 +194,23 @@ def test_a_missing_object_is_named_with_what_to_do(platform: Platform) -> None:
     assert "days_without_object" in error_of(result, "flights__raw")
 
 
-def test_a_day_that_the_upstream_never_delivers_is_published_empty(platform: Platform) -> None:
-    last = dt.date(2013, 12, 31)
-    platform.landing.write(f"flights/flights/{last}.csv", flights_object(last))
-    assert platform.build(last).success
-    assert (platform.rows("weather_clean", last).height, platform.rows("delay_features", last).height) == (0, 16)
+def test_a_day_that_the_upstream_never_delivers_is_published_empty(tmp_path: Path) -> None:
+    declared = pipeline()
+    weather = declared.landed[1].model_copy(update={"days_without_object": [str(DAY)]})
+    landed = [declared.landed[0], weather, *declared.landed[2:]]
+    with open_platform(Settings(home=tmp_path), declared.model_copy(update={"landed": landed})) as platform:
+        platform.landing.delete(f"flights/weather/{DAY}.csv")
+        assert platform.build(DAY).success
+        assert (platform.rows("weather_clean").height, platform.rows("delay_features").height) == (0, 16)
+
+
+def test_features_are_refused_while_a_day_that_they_look_back_on_is_not_published(platform: Platform) -> None:
+    result = platform.build(DAYS[2])
+    assert not result.success
+    told = error_of(result, "flights__delay_features")
+    assert "flights/delay_features 2013-03-07 looks back 30 days on flights/clean, of which 2 are not published" in told
+    assert "Got nothing for 2013-03-05 to 2013-03-06" in told or "got nothing for 2013-03-05 to 2013-03-06" in told
+    assert "last_known_within_days" in told
 
 
 def test_each_day_of_a_run_over_several_has_its_own_data_version_and_counts(platform: Platform) -> None:

@@ -28,8 +28,9 @@ def built(settings: Settings) -> Summary:
     """The summary after the data pipeline has run over two days of flights."""
     land_days(StorageLocation.of(settings).landing(), DAYS)
     pipeline = DataPipeline.model_validate(yaml.safe_load((FLIGHTS / "data" / "defs.yaml").read_text())["attributes"])
+    use_case = load_use_case(FLIGHTS).model_copy(update={"first_day": DAYS[0]})
     resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)
-    definitions = dg.Definitions.merge(build_pipeline(pipeline, load_use_case(FLIGHTS)), resources)
+    definitions = dg.Definitions.merge(build_pipeline(pipeline, use_case), resources)
     with dg.DagsterInstance.ephemeral() as instance:
         definitions.resolve_job_def("refresh_flights_references").execute_in_process(instance=instance)
         definitions.resolve_job_def("build_flights_days").execute_in_process(instance=instance, tags=RANGE)

@@ -13,7 +13,7 @@ from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
 from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
 
 from ml_platform.execution.launch import ALL_ASSETS_JOB
-from ml_platform.execution.launcher import WORKER_TAG
+from ml_platform.execution.launcher import worker_process
 from ml_platform.settings import PROJECT_ROOT
 from ml_platform_tests.execution.instances import platform_instance
 from ml_platform_tests.execution.toy_location import TOY
@@ -58,7 +58,7 @@ def test_a_launched_run_succeeds_in_another_process(instance: dg.DagsterInstance
         instance, launched(instance, "flights", **{"dagster/partition": "2013-01-05"}), lambda r: r.is_finished
     )
     assert run.status is DagsterRunStatus.SUCCESS
-    assert not run.tags[WORKER_TAG].startswith(f"{os.getpid()} ")
+    assert worker_process(run) is None
 
 
 def test_a_canceled_run_stops(instance: dg.DagsterInstance) -> None:
@@ -72,7 +72,7 @@ def test_a_canceled_run_stops(instance: dg.DagsterInstance) -> None:
 def test_a_killed_worker_is_missed(instance: dg.DagsterInstance) -> None:
     run = wait_for(instance, launched(instance, "patience"), has_started)
     assert instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
-    os.kill(int(run.tags[WORKER_TAG].split()[0]), signal.SIGKILL)
+    os.kill(worker_process(run) or 0, signal.SIGKILL)
     deadline = time.monotonic() + 10
     while instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING:
         assert time.monotonic() < deadline

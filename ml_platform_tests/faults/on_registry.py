@@ -5,7 +5,7 @@ import hashlib
 
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
-from ml_platform.tracking.models import dumps, loads
+from ml_platform.tracking.models import dumps
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey
@@ -19,16 +19,17 @@ MONTHS = [dt.date(2013, 10, 1), dt.date(2013, 11, 1)]
 
 def _register_and_promote(settings: Settings, month: dt.date) -> RegisteredModel:
     """As a run of training and one of serving do; a second time, nothing is made twice."""
-    data = StorageLocation.of(settings).artifacts().read(PREPARED)
+    artifacts = StorageLocation.of(settings).artifacts()
+    data, uri = artifacts.read(PREPARED), artifacts.uri_of(PREPARED)
     tracking, key = MlflowTracking.from_settings(settings), RunKey(f"{month}", f"{month}", "toy/model", f"{month}")
     sha256 = hashlib.sha256(data).hexdigest()
     run_id = tracking.open_run(key, experiment="toy", run_name=f"{month}")
-    mlflow_uri = tracking.log_model(run_id, "model", loads(data, sha256), data)
+    mlflow_uri = tracking.log_model(run_id, "model", uri=uri, sha256=sha256)
     tracking.close_run(run_id)
     version = tracking.registry.register(
         NAME,
         run_id=run_id,
-        model_uri=StorageLocation.of(settings).artifacts().uri_of(PREPARED),
+        model_uri=uri,
         sha256=sha256,
         as_of=month,
         fingerprint=f"fingerprint of {month}",

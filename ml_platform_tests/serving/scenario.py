@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import yaml
 
 from ml_platform.components.use_case import load_use_case
+from ml_platform.evaluation.baseline import Baseline, GroupRate
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.decisions import Places
 from ml_platform.serving.deployment import build_deployment
@@ -26,11 +28,18 @@ FOLDER = PROJECT_ROOT / "ml_platform/use_cases/flights"
 KEYS = ["service_date", "carrier", "flight_number", "origin", "scheduled_departure_at"]
 NAME = "flights_delay"
 HOURS = (6, 10, 18, 21)
+LATE_BY_CARRIER = Baseline(
+    name="carrier_by_hour_rate",
+    by=("carrier",),
+    overall_rate=0.5,
+    groups=(GroupRate(group=("UA",), rate=0.25),),
+)
 
 
-def deployment(*, requires_approval: bool = False, **quality: Any) -> Deployment:
+def deployment(*, requires_approval: bool = False, has_fallback: bool = True, **quality: Any) -> Deployment:
     """The deployment of flights as its YAML declares it, with other limits if given."""
     attributes = yaml.safe_load((FOLDER / "serving/defs.yaml").read_text())["attributes"]
+    attributes["predictions"] |= {} if has_fallback else {"fallback": None}
     attributes["champion"] |= {"requires_approval": requires_approval}
     attributes["quality"] |= {"fewest_labels": 2, **quality}
     return Deployment.model_validate(attributes)
@@ -82,11 +91,13 @@ class World:
         data = dumps(hour_model(inverted=inverted, seed=int(month[5:7])))
         sha256 = hashlib.sha256(data).hexdigest()
         artifacts = self.location.artifacts()
-        artifacts.write(f"models/{sha256}.skops", data)
+        artifacts.write(path := f"models/flights/delay/{sha256}.skops", data)
+        record = {"baselines": [LATE_BY_CARRIER.model_dump(mode="json")]}
+        artifacts.write(f"training/flights/delay/{sha256}/result.json", json.dumps(record).encode())
         return self.tracking.registry.register(
             NAME,
             run_id=opened(self.tracking),
-            model_uri=artifacts.uri_of(f"models/{sha256}.skops"),
+            model_uri=artifacts.uri_of(path),
             sha256=sha256,
             as_of=dt.date.fromisoformat(month),
             fingerprint=sha256,

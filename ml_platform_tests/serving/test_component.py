@@ -48,6 +48,7 @@ def test_flights_is_served_by_three_assets_with_their_checks() -> None:
         "every_flight_has_a_prediction",
         "predictions_are_probabilities",
         "daily_quality_is_within_its_limits",
+        "is_not_degraded",
     }
 
 

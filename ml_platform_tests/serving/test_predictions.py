@@ -29,6 +29,7 @@ def test_each_day_is_predicted_by_its_own_champion(two_champions: World) -> None
     assert {each.check_name: each.passed for each in result.get_asset_check_evaluations()} == {
         "every_flight_has_a_prediction": True,
         "predictions_are_probabilities": True,
+        "is_not_degraded": True,
     }
 
 
@@ -83,12 +84,12 @@ def test_a_day_without_any_promotion_names_what_to_materialize(world: World) -> 
         world.run("delay_predictions", "2013-10-31")
 
 
-def test_a_model_whose_bytes_changed_is_not_used(two_champions: World) -> None:
+def test_without_a_fallback_a_champion_whose_bytes_changed_stops_the_run(two_champions: World) -> None:
     artifacts = two_champions.location.artifacts()
     for each in artifacts.list("models"):
         artifacts.write(each.path, artifacts.read(each.path)[:-1] + b"?")
     with pytest.raises(ObjectCorruptError):
-        two_champions.run("delay_predictions", "2013-10-31")
+        two_champions.run("delay_predictions", "2013-10-31", has_fallback=False)
 
 
 def scored(*probabilities: float | None) -> pl.DataFrame:

@@ -30,8 +30,13 @@ def test_each_day_tells_the_version_that_predicted_it() -> None:
     october = RegisteredModel(
         name="delay", version=3, as_of=DAYS[0], uri="", sha256="", fingerprint="f", run_id="", gate="approved"
     )
-    told = champion_by_day(dict.fromkeys(DAYS, october))
-    assert told["2013-10-02"] == {"model_version": 3, "model_as_of": "2013-10-01", "model_fingerprint": "f"}
+    told = champion_by_day(dict.fromkeys(DAYS, october), {})
+    assert told["2013-10-02"] == {
+        "model_version": 3,
+        "model_as_of": "2013-10-01",
+        "model_fingerprint": "f",
+        "model_rung": "champion",
+    }
 
 
 def test_quality_over_days_is_a_small_png_also_where_days_have_no_labels() -> None:

@@ -1,11 +1,13 @@
 """A tracking store with its schema in place, copied from one that is made once a session."""
 
+import hashlib
 import multiprocessing
 import shutil
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from ml_platform.settings import Settings
+from ml_platform.tracking.models import TabularModel, dumps
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey
 
@@ -27,6 +29,14 @@ def copy_store(template: Path, folder: Path) -> MlflowTracking:
 def opened(tracking: MlflowTracking, key: RunKey = KEY) -> str:
     """Id of the MLflow run of `key`."""
     return tracking.open_run(key, experiment="flights_delay", run_name="2013-10")
+
+
+def logged(tracking: MlflowTracking, run_id: str, model: TabularModel) -> str:
+    """MLflow's URI of a model whose bytes are stored."""
+    artifacts, data = tracking.location.artifacts(), dumps(model)
+    artifacts.write("models/m.skops", data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return tracking.log_model(run_id, "flights_delay", uri=artifacts.uri_of("models/m.skops"), sha256=sha256)
 
 
 def fresh_processes() -> ForkServerContext:

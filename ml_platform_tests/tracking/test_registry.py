@@ -16,12 +16,11 @@ from ml_platform.errors import (
 from ml_platform.this_user import this_user
 from ml_platform.tracking._client import client
 from ml_platform.tracking.mirror import HEAD_TAG, ClientMirror, Shown, mirror_of
-from ml_platform.tracking.models import dumps
 from ml_platform.tracking.registry import Gate, ModelRegistry, RegisteredModel
 from ml_platform.tracking.registry_log import Entry, Head, RegistryLog
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.versions import made
-from ml_platform_tests.tracking.scenario import opened
+from ml_platform_tests.tracking.scenario import logged, opened
 from ml_platform_tests.tracking.test_models import fitted
 
 NAME = "flights_delay"
@@ -111,8 +110,8 @@ def test_a_gate_that_changes_its_word_changes_the_version(registry: ModelRegistr
 def test_a_version_of_a_logged_model_loads_by_alias(tracking: MlflowTracking, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
 
-    run_id, model = opened(tracking), fitted()
-    uri = tracking.log_model(run_id, NAME, model, dumps(model))
+    run_id = opened(tracking)
+    uri = logged(tracking, run_id, fitted())
     tracking.registry.register(
         NAME,
         run_id=run_id,

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.errors import DefinitionError
-from ml_platform.training.baselines import Baseline, BaselineConfig, fit_baseline
+from ml_platform.evaluation.baseline import Baseline
+from ml_platform.training.baselines import BaselineConfig, fit_baseline
 from ml_platform_tests.training.scenario import departures
 
 FLIGHTS = pl.DataFrame(

@@ -121,6 +121,8 @@ def test_a_rerun_fits_nothing_and_gives_the_same_versions(world: World) -> None:
     assert told(again)["reused"].value is True
     assert told(again)["reused_from"].value == world.march.run_id
     assert told(world.march)["reused"].value is False
+    counted = ("resumed_from_iteration", "trials_found_again", "trials_run")
+    assert [told(world.march)[name].value for name in counted] == [0, 0, 5]
     assert len(world.registry.versions("toy_delay")) == 1
 
 

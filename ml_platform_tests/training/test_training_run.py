@@ -1,3 +1,4 @@
+import dataclasses
 import datetime as dt
 import inspect
 import os
@@ -8,26 +9,41 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ml_platform.errors import StorageFullError, StorageUnreachableError, TrialLostError
 from ml_platform.lineage import code, environment
+from ml_platform.recovery.isolation import run_isolated
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.pins import Pins
 from ml_platform.storage.tables import TableStore
 from ml_platform.tracking.models import TabularModel
+from ml_platform.tracking.trainings import RESULT
 from ml_platform.training import trainers
 from ml_platform.training.config import ModelConfig
-from ml_platform.training.records import TrainedModel
-from ml_platform.training.search import Proposal
+from ml_platform.training.records import Preparation, Resumption, TrainedModel
+from ml_platform.training.search import Proposal, TrialOutcome
 from ml_platform.training.splits import windows_at
 from ml_platform.training.trainers import TRAINERS, FitPlan, HistGradientBoosting, TrainingData
-from ml_platform.training.training_run import TrainingRun, training_code, training_fingerprint
+from ml_platform.training.training_run import (
+    TrainingRun,
+    origin_of,
+    trained_model,
+    training_code,
+    training_fingerprint,
+)
 from ml_platform.training.training_set import (
+    MATRICES,
     LabelledRows,
     build_matrices,
     read_matrices,
     resolve_inputs,
     write_matrices,
 )
+from ml_platform_tests.faults.fatal import When, die_at
 from ml_platform_tests.training.scenario import FEATURES, MARCH, departures, publish, toy_inputs, toy_model
+
+SCORED = TrialOutcome(
+    number=0, parameters={"max_leaf_nodes": 4}, iterations=6, outcome="scored", validation_log_loss=0.5
+)
 
 
 class KilledWhenFast(HistGradientBoosting):
@@ -99,6 +115,138 @@ def test_a_fit_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> None
     resumed = run.fit_winner(trials, lambda step: None)
     assert resumed.fit.resumed_from == 16
     assert resumed.fit.sha256 == opened(tmp_path / "again").fit_winner(trials, lambda step: None).fit.sha256
+
+
+FIT_CHANGES = [(ObjectStore, "write"), (ObjectStore, "delete")]
+"""Of the toy fit: checkpoints of 8, 16 and 20 iterations, the first of these dropped, and the model."""
+REACHED = {"before": (0, 8, 16, 20, 20), "after": (8, 16, 20, 20, 20)}
+
+
+def fitted_until(run: TrainingRun, outcomes: list[TrialOutcome], at: int, when: When) -> tuple[str, Resumption]:
+    """The model's hash and what it was resumed from, unless this process dies at its `at`-th change before."""
+    die_at(at, when, FIT_CHANGES)
+    fitted = run.fit_winner(outcomes, lambda step: None)
+    return fitted.fit.sha256, fitted.resumption
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Hash of the toy model."""
+    run = opened(tmp_path_factory.mktemp("undisturbed"), toy_model(threads=1))
+    return run_isolated(fitted_until, run, [SCORED], 0, "before")[0]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_fit_that_is_killed_at_any_change_loses_at_most_an_interval_and_no_bit(
+    tmp_path: Path, undisturbed: str, at: int, when: When
+) -> None:
+    run = opened(tmp_path, toy_model(threads=1))
+    with pytest.raises(TrialLostError, match="SIGKILL"):
+        run_isolated(fitted_until, run, [SCORED], at, when)
+    sha256, resumption = run_isolated(fitted_until, run, [SCORED], 0, when)
+    assert (sha256, resumption.from_iteration) == (undisturbed, REACHED[when][at - 1])
+    assert len(run.objects.list("checkpoints")) <= 2
+
+
+def cut_off_at_16(step: int) -> None:
+    if step == 16:
+        raise InterruptedError
+
+
+@pytest.mark.parametrize(
+    ("damaged", "resumed_from", "told"),
+    [((16,), 8, "after 16 iterations cannot be used: the fit goes on from iteration 8"), ((16, 8), 0, "starts anew")],
+)
+def test_damaged_checkpoints_are_told_and_cost_only_what_they_held(
+    tmp_path: Path, damaged: tuple[int, ...], resumed_from: int, told: str
+) -> None:
+    run, warnings = opened(tmp_path), list[str]()
+    with pytest.raises(InterruptedError):
+        run.fit_winner([SCORED], cut_off_at_16)
+    for step in damaged:
+        run.objects.write(f"checkpoints/{step:08d}.checkpoint", b"")
+    resumed = run.fit_winner([SCORED], lambda step: None, warnings.append)
+    assert (resumed.resumption.from_iteration, resumed.resumption.skipped_checkpoints) == (resumed_from, damaged)
+    assert told in warnings[0]
+    assert resumed.fit.sha256 == opened(tmp_path / "again").fit_winner([SCORED], lambda step: None).fit.sha256
+
+
+class NoRoomForCheckpoints(ObjectStore):
+    """A store that has no space left for them."""
+
+    def write(self, path: str, data: bytes) -> None:
+        if path.endswith(".checkpoint"):
+            raise StorageFullError("No space is left.")
+        super().write(path, data)
+
+
+def test_a_fit_whose_checkpoints_cannot_be_saved_goes_on_and_says_so(tmp_path: Path) -> None:
+    run, warnings = opened(tmp_path), list[str]()
+    full = dataclasses.replace(run, artifacts=NoRoomForCheckpoints(run.artifacts.uri))
+    fitted = full.fit_winner([SCORED], lambda step: None, warnings.append)
+    assert fitted.fit.sha256 == run.fit_winner([SCORED], lambda step: None).fit.sha256
+    assert fitted.resumption.unsaved_checkpoints == (8, 16, 20)
+    assert "8 iterations are not saved; the fit goes on" in warnings[0]
+    assert full.trial(Proposal(number=1, parameters={}), 3).outcome == "scored"
+
+
+class ShortOfMemoryOnce(HistGradientBoosting):
+    """A trainer that finds no memory the first time."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def fit(self, data: TrainingData, plan: FitPlan, resume: TabularModel | None = None) -> TabularModel:
+        if not self.marker.exists():
+            self.marker.touch()
+            raise MemoryError("Unable to allocate 9 GiB")
+        return super().fit(data, plan, resume)
+
+
+def test_a_trial_that_is_short_of_memory_is_tried_again_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TRAINERS, "hist_gradient_boosting", ShortOfMemoryOnce(tmp_path / "marker"))
+    warnings = list[str]()
+    outcome = opened(tmp_path).trial(Proposal(number=1, parameters={}), 3, "a run", warnings.append)
+    assert (outcome.outcome, outcome.attempts, outcome.run_id) == ("scored", 2, "a run")
+    assert warnings == [
+        "Trial 1 is tried again, once no other trial runs on this machine. MemoryError: Unable to allocate 9 GiB"
+    ]
+
+
+class AwayStore(ObjectStore):
+    """A store that does not answer for the matrices."""
+
+    def read(self, path: str) -> bytes:
+        if path == MATRICES:
+            raise StorageUnreachableError("It does not answer.")
+        return super().read(path)
+
+
+def test_storage_that_fails_is_no_failed_trial(tmp_path: Path) -> None:
+    run = opened(tmp_path)
+    with pytest.raises(StorageUnreachableError):
+        dataclasses.replace(run, artifacts=AwayStore(run.artifacts.uri)).trial(Proposal(number=1, parameters={}), 3)
+
+
+def test_a_training_that_another_run_has_finished_needs_no_trial(tmp_path: Path) -> None:
+    run = opened(tmp_path)
+    known = SCORED.model_copy(update={"number": 4, "iterations": 9})
+    run.objects.write(RESULT, finished_model(run, known).model_dump_json().encode())
+    run.objects.delete(MATRICES)
+    assert run.trial(Proposal(number=4, parameters={}), 9) == known
+
+
+def finished_model(run: TrainingRun, *trials: TrialOutcome) -> TrainedModel:
+    """The record of a training with these trials."""
+    fitted = run.fit_winner(trials, lambda step: None)
+    windows = windows_at(MARCH, "America/New_York", run.config.windows)
+    preparation = Preparation(
+        fingerprint=run.fingerprint, as_of=MARCH, mlflow_run_id="", inputs=toy_inputs(), windows=windows, is_done=False
+    )
+    return trained_model(preparation, fitted, origin_of("toy", run.config, "a run")).model_copy(
+        update={"trials": trials}
+    )
 
 
 def fingerprint_after(changed: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:

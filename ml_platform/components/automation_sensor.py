@@ -1,0 +1,142 @@
+"""Sensors that ask for runs where content has changed: Dagster's view of `automation`.
+
+Belongs here: cursors, run requests and what became of the runs. Does not: which runs are due (`automation`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.storage.dagster_run import FINISHED_STATUSES, DagsterRunStatus, RunsFilter
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    SENSOR_NAME_TAG,
+    WILL_RETRY_TAG,
+)
+
+from ml_platform.components.automation import Asked, Outcome, Paging, Progress, Wait, Wanted, decide
+from ml_platform.settings import SensorKind, Settings
+
+REQUEST_TAG = "ml_platform/request"
+"""Run tag that says which request of which sensor a run answers; a re-execution has it too."""
+
+_FAILED_LOOKED_AT = 20  # each tick looks whether a failed run was re-executed, for the first so many
+
+Look = Callable[[dg.SensorEvaluationContext], Wanted | Wait]
+Job = UnresolvedAssetJobDefinition | dg.JobDefinition
+
+
+class Requests(NamedTuple):
+    """How runs are requested.
+
+    `order` gives the partitions of the calendar, or what stands for them where there are none; `is_partitioned` says
+    which. `assets` gives the part of the job that a request is for, all of it if None. `after` gives the partitions
+    whose run has to follow one over others that succeeded.
+    """
+
+    order: Callable[[], Sequence[str]]
+    is_partitioned: bool = True
+    assets: Callable[[Asked], Sequence[dg.AssetKey] | None] = lambda _: None
+    after: Callable[[dg.SensorEvaluationContext, Sequence[str]], Sequence[str]] = lambda *_: ()
+    paging: Paging = Paging()
+
+
+def over(partitions: dg.PartitionsDefinition) -> Requests:
+    """Runs of the whole job over stretches of `partitions`."""
+    return Requests(partitions.get_partition_keys)
+
+
+def content_sensor(
+    name: str,
+    look: Look,
+    job: Job,
+    kind: SensorKind,
+    requests: Requests,
+    *,
+    description: str,
+    needs: frozenset[str] = frozenset({"tables"}),
+    every_seconds: int = 30,
+) -> dg.SensorDefinition:
+    """A sensor that requests a run of `job` for each state that `look` finds; off unless settings name its `kind`."""
+
+    @dg.sensor(
+        name=name,
+        job=job,
+        description=description,
+        minimum_interval_seconds=every_seconds,
+        default_status=default_status(kind),
+        required_resource_keys=set(needs),
+        tags={"ml_platform/kind": kind},
+    )
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        wanted = look(context)
+        if isinstance(wanted, Wait):
+            return dg.SensorResult(skip_reason=wanted.why, cursor=context.cursor)
+        progress = Progress.of_cursor(context.cursor)
+        outcomes = outcomes_of(context.instance, name, progress)
+        after = partial(requests.after, context)
+        decision = decide(progress, wanted, outcomes, requests.order(), requests.paging, after)
+        told = " ".join(decision.told)
+        cursor = decision.progress.as_cursor()
+        if not decision.requests:
+            return dg.SensorResult(skip_reason=told or "Nothing has changed since the last request.", cursor=cursor)
+        if told:
+            context.log.info(told)
+        return dg.SensorResult([_run_request(name, asked, requests) for asked in decision.requests], cursor=cursor)
+
+    return evaluate
+
+
+def seen_by(context: dg.SensorEvaluationContext) -> Mapping[str, str]:
+    """The state of each partition that was asked for last, as `automation.short` tells it."""
+    return Progress.of_cursor(context.cursor).seen
+
+
+def default_status(kind: SensorKind) -> dg.DefaultSensorStatus:
+    """Running if settings name the kind; who switches a sensor in the UI has the last word."""
+    return dg.DefaultSensorStatus.RUNNING if kind in Settings().sensors else dg.DefaultSensorStatus.STOPPED
+
+
+def outcomes_of(instance: dg.DagsterInstance, sensor: str, progress: Progress) -> dict[str, Outcome]:
+    """What became of each open run, and of the first failed ones, by run key; the latest re-execution counts."""
+    failed = [run for run in progress.runs if run.state == "failed"][:_FAILED_LOOKED_AT]
+    asked = [*(run for run in progress.runs if run.state == "open"), *failed]
+    return {run.key: _outcome(instance, _request_tags(sensor, run)) for run in asked}
+
+
+def is_busy(instance: dg.DagsterInstance, job_name: str) -> bool:
+    """Whether a run of the job is queued or running, whoever asked for it."""
+    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+    return bool(instance.get_runs(RunsFilter(job_name=job_name, statuses=unfinished), limit=1))
+
+
+def _outcome(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> Outcome:
+    run = next(iter(instance.get_runs(RunsFilter(tags=dict(tags)), limit=1)), None)
+    if run is None or run.status is DagsterRunStatus.NOT_STARTED:
+        return "lost"  # it was never made, or never launched; asking again with its key makes up for it
+    if run.status is DagsterRunStatus.SUCCESS:
+        return "succeeded"
+    if run.status is DagsterRunStatus.CANCELED:
+        return "canceled"
+    if run.status is DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true":
+        return "failed"
+    return "running"
+
+
+def _request_tags(sensor: str, asked: Asked) -> dict[str, str]:
+    return {REQUEST_TAG: f"{sensor} {asked.key}"}
+
+
+def _run_request(sensor: str, asked: Asked, requests: Requests) -> dg.RunRequest:
+    tags = _request_tags(sensor, asked) | {SENSOR_NAME_TAG: sensor}
+    partition: dict[str, Any] = {}
+    if requests.is_partitioned and len(asked.partitions) == 1:
+        partition["partition_key"] = asked.partitions[0]
+    elif requests.is_partitioned:
+        tags[ASSET_PARTITION_RANGE_START_TAG] = asked.partitions[0]
+        tags[ASSET_PARTITION_RANGE_END_TAG] = asked.partitions[-1]
+    assets = requests.assets(asked)
+    return dg.RunRequest(run_key=asked.key, tags=tags, asset_selection=assets, **partition)

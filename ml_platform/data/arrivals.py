@@ -1,0 +1,178 @@
+"""What is in the landing zone: the objects of each table, which days are complete, and what was ingested before.
+
+Belongs here: seeing what landed without reading it. Does not: asking for runs (`landing_sensors`), or what the objects
+hold (`landing`).
+"""
+
+import datetime as dt
+import hashlib
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ml_platform.components.automation import SHOWN, Wanted, named, short
+from ml_platform.data.component import LandedTable
+from ml_platform.errors import TableNotFoundError
+from ml_platform.storage.batches import UNPARTITIONED
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.memo import Memo
+from ml_platform.storage.objects import ObjectInfo, ObjectStore
+
+SETTLED_AFTER = dt.timedelta(seconds=5)
+"""How long a local file is left alone after its last write, whose writer may still be at it; S3 shows whole objects."""
+
+PATIENCE = dt.timedelta(hours=6)
+"""How long a day waits for an object that it can do without."""
+
+_COMPARING_SECONDS = 10.0
+
+Objects = Mapping[str, Mapping[str, ObjectInfo]]
+"""The objects of each table by partition."""
+
+
+class Zone(NamedTuple):
+    """The landing zone at one instant, and the tables that are made from it."""
+
+    use_case: str
+    tables: Sequence[LandedTable]
+    objects: Objects
+    location: StorageLocation
+    now: dt.datetime
+
+
+def look(location: StorageLocation, use_case: str, tables: Sequence[LandedTable], now: dt.datetime) -> Zone:
+    """What is there now; one listing for each folder of daily objects."""
+    landing = location.landing()
+    return Zone(use_case, tables, {table.name: _objects(landing, table) for table in tables}, location, now)
+
+
+def arrived_days(zone: Zone, seen: Mapping[str, str]) -> Wanted:
+    """Each complete day by the stamps of its objects; days whose objects hold what was ingested are settled."""
+    days = sorted({day for objects in zone.objects.values() for day in objects})
+    waits = {day: why for day in days if (why := _waits(zone, day))}
+    contents = {day: _stamps(zone, day) for day in days if day not in waits}
+    return _compared(zone, contents, seen, _few(list(dict.fromkeys(waits.values()))))
+
+
+def arrived_registers(zone: Zone, seen: Mapping[str, str]) -> Wanted:
+    """Each table that is one object by the stamp of this; those whose object holds what was ingested are settled."""
+    present = {table.name: objects[UNPARTITIONED] for table in zone.tables if (objects := zone.objects[table.name])}
+    unsettled = [info.path for info in present.values() if _is_being_written(zone, info)]
+    waits = [f"Being written: {named(unsettled)}."] if unsettled else []
+    contents = {name: info.stamp for name, info in present.items() if info.path not in unsettled}
+    return _compared(zone, contents, seen, waits)
+
+
+def _compared(zone: Zone, contents: Mapping[str, str], seen: Mapping[str, str], waits: Sequence[str]) -> Wanted:
+    """`contents`, with those settled that were ingested from the same bytes; reading them is bounded in time."""
+    ingested = {table.name: _ingested(zone, table) for table in zone.tables}
+    started, settled, later = time.monotonic(), set[str](), list[str]()
+    for key in [key for key, content in contents.items() if seen.get(key) != short(content)]:
+        parts = _parts(zone, key)
+        if not all(partition in ingested[name] for name, partition, _ in parts):
+            continue
+        if time.monotonic() - started > _COMPARING_SECONDS:
+            later.append(key)
+        elif all(_sha256(zone, info) == ingested[name][partition] for name, partition, info in parts):
+            settled.add(key)
+    compared = {key: content for key, content in contents.items() if key not in set(later)}
+    told = [*waits, *_gone(zone, ingested)]
+    if later:
+        told.append(f"{len(later):,} are compared with what was ingested at the next tick: {named(later)}.")
+    return Wanted(compared, frozenset(settled), told)
+
+
+def _few(sentences: Sequence[str]) -> list[str]:
+    more = len(sentences) - SHOWN
+    return [*sentences[:SHOWN], *([f"{more:,} more wait likewise."] if more > 0 else [])]
+
+
+def _gone(zone: Zone, ingested: Mapping[str, Mapping[str, str]]) -> Iterable[str]:
+    """What was ingested from objects that are no longer there."""
+    for table in zone.tables:
+        gone = sorted(ingested[table.name].keys() - zone.objects[table.name].keys())
+        if gone:
+            what = named([table.landing.format(day=day) for day in gone])
+            yield f"{len(gone):,} left the landing zone: {what}. What was ingested of them stands."
+
+
+def _objects(landing: ObjectStore, table: LandedTable) -> dict[str, ObjectInfo]:
+    if not table.is_daily:
+        try:
+            return {UNPARTITIONED: landing.info(table.landing)}
+        except FileNotFoundError:
+            return {}
+    before, after = table.landing.split("{day}", 1)
+    name = re.compile(re.escape(before) + r"(\d{4}-\d\d-\d\d)" + re.escape(after).replace(r"\{day\}", r"\1"))
+    found = ((name.fullmatch(info.path), info) for info in landing.list(before.rpartition("/")[0]))
+    return {match[1]: info for match, info in found if match and _is_date(match[1])}
+
+
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _waits(zone: Zone, day: str) -> str:
+    """Why the day is not ready to be ingested; empty if it is."""
+    present = [objects[day] for objects in zone.objects.values() if day in objects]
+    if writing := [info.path for info in present if _is_being_written(zone, info)]:
+        return f"Being written: {named(writing)}."
+    missing = [table for table in zone.tables if day not in zone.objects[table.name]]
+    missing = [table for table in missing if day not in table.days_without_object]
+    if not missing:
+        return ""
+    paths = named([table.landing.format(day=day) for table in missing])
+    bearable = all(table.fallback and table.fallback.otherwise == "empty" for table in missing)
+    if not bearable:
+        return f"{day} waits for {paths}."
+    newest = max(info.modified_at for info in present)
+    return (
+        ""
+        if zone.now - newest > PATIENCE
+        else f"{day} waits for {paths}, until {newest + PATIENCE:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _is_being_written(zone: Zone, info: ObjectInfo) -> bool:
+    is_local = not zone.location.settings.landing_uri.startswith("s3://")
+    return is_local and abs(zone.now - info.modified_at) < SETTLED_AFTER
+
+
+def _parts(zone: Zone, key: str) -> list[tuple[str, str, ObjectInfo]]:
+    """Table, partition and object of each object that belongs to a day, or to a table that is one object."""
+    if key in zone.objects:
+        return [(key, UNPARTITIONED, zone.objects[key][UNPARTITIONED])]
+    return [(name, key, objects[key]) for name, objects in zone.objects.items() if key in objects]
+
+
+def _stamps(zone: Zone, day: str) -> str:
+    return "\n".join(f"{info.path} {info.stamp}" for _, _, info in _parts(zone, day))
+
+
+def _ingested(zone: Zone, table: LandedTable) -> dict[str, str]:
+    """The hash of the object that each published partition was made from; only logs are read."""
+    name = f"{zone.use_case}/{table.name}"
+    try:
+        published = zone.location.tables().partitions(name)
+    except TableNotFoundError:
+        return {}
+    told = Memo(zone.location.artifacts(), name).standing(published)
+    return {key: str(one["landing_sha256"]) for key, one in told.items() if "landing_sha256" in one}
+
+
+def _sha256(zone: Zone, info: ObjectInfo) -> str:
+    try:
+        return hashlib.sha256(zone.location.landing().read(info.path)).hexdigest()
+    except FileNotFoundError:
+        return ""  # it left after it was listed: the next tick sees that
+
+
+def missing_references(location: StorageLocation, use_case: str, names: Collection[str]) -> list[str]:
+    """Those of the tables that days are made with that were never published."""
+    tables = location.tables()
+    return [name for name in sorted(set(names)) if tables.version(f"{use_case}/{name}") is None]

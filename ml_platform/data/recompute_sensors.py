@@ -1,0 +1,73 @@
+"""Sensors that have degraded days and registers made again once their landing objects, or days they look back on, came.
+
+Belongs here: what makes a cause of the data location sound. Does not: which runs follow (`components.recomputing`).
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from ml_platform.components.automation_sensor import Job
+from ml_platform.components.recomputing import recompute_sensor
+from ml_platform.components.use_case import UseCase
+from ml_platform.data.component import DataPipeline, FeatureTable
+from ml_platform.data.fallback import sound_again
+from ml_platform.data.look_back import missing_days
+from ml_platform.errors import TableNotFoundError
+from ml_platform.recovery.degradation import Degradation
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.tables import PartitionState
+
+
+def recompute_sensors(
+    pipeline: DataPipeline, use_case: UseCase, jobs: Sequence[Job], assets: Sequence[dg.AssetsDefinition]
+) -> list[dg.SensorDefinition]:
+    """`<job>_on_sound_causes` for the job over days and for that over registers, where a fallback is declared."""
+    days, registers = f"build_{use_case.name}_days", f"refresh_{use_case.name}_references"
+    bridges = any(history.last_known_within_days for table in pipeline.features for history in table.inputs)
+    declared = {
+        days: bridges or any(table.fallback for table in pipeline.landed),
+        registers: any(table.fallback for table in pipeline.landed if not table.is_daily),
+    }
+    causes = _Causes(pipeline, use_case)
+    return [
+        recompute_sensor(
+            f"{job.name}_on_sound_causes",
+            job,
+            [asset for asset in assets if bool(asset.partitions_def) == (job.name == days)],
+            use_case.by_day if job.name == days else None,
+            causes.sound_again,
+        )
+        for job in jobs
+        if declared[job.name]
+    ]
+
+
+class _Causes:
+    """What the tables of one pipeline are degraded for."""
+
+    def __init__(self, pipeline: DataPipeline, use_case: UseCase) -> None:
+        self._use_case = use_case
+        self._landed = {f"{use_case.name}/{table.name}": table for table in pipeline.landed}
+        self._features = {f"{use_case.name}/{table.name}": table for table in pipeline.features}
+
+    def sound_again(self, location: StorageLocation, mark: Degradation) -> str | None:
+        """The state of what a mark is for, if it is another than was seen, and may do."""
+        if mark.table in self._landed:
+            return sound_again(location.landing(), self._landed[mark.table], mark)
+        if mark.table in self._features:
+            missing = self._missing(location, self._features[mark.table], mark.partition)
+            return None if missing == mark.seen else f"without {missing or 'no day'}"
+        return None
+
+    def _missing(self, location: StorageLocation, table: FeatureTable, day: str) -> str:
+        read = {history.table for history in table.inputs}
+        published = {name: _published(location, f"{self._use_case.name}/{name}") for name in read}
+        return missing_days(self._use_case, table, published, day)
+
+
+def _published(location: StorageLocation, table: str) -> dict[str, PartitionState]:
+    try:
+        return location.tables().partitions(table)
+    except TableNotFoundError:
+        return {}

@@ -1,0 +1,21 @@
+"""The operations code location: what watches the platform, and what is told of its results. Assembly only."""
+
+import dagster as dg
+
+from ml_platform.operations.alert_sensors import alert_sensors
+from ml_platform.provenance.definitions import build_definitions as build_provenance
+from ml_platform.recovery.alerts.routes import load_routes
+from ml_platform.settings import Settings
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """Cards, sheets and scores of all use cases, and the sensors that raise and deliver alerts.
+
+    Raises:
+        DefinitionError: a declaration or the file of alert routes is wrong, or a report would show a personal column.
+    """
+    load_routes(settings.alert_routes)
+    return dg.Definitions.merge(build_provenance(settings), dg.Definitions(sensors=alert_sensors(settings)))
+
+
+defs = build_definitions(Settings())

@@ -1,0 +1,175 @@
+"""What failed in a run, as alerts: one for each step, of the assets that it did not make.
+
+Belongs here: reading a failed run. Does not: whether it is the last try (`run_alerts`), and what mends it (`mending`).
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import NamedTuple
+
+import dagster as dg
+
+from ml_platform.components.use_case import FILE_NAME, USE_CASES, load_use_case
+from ml_platform.errors import PlatformError
+from ml_platform.operations.run_events import asset_events, events_of, pipeline_of, run_partition
+from ml_platform.recovery.alerts.alert import Alert, Severity
+from ml_platform.recovery.alerts.center import Affected
+from ml_platform.recovery.attempts import FailedStep, failed_steps
+
+MOST_TEXT = 2_500
+JOB = "job "
+_REMEDIES = {
+    "transient": "What it needs did not answer. Re-execute it from the failure once that is back.",
+    "throttled": "What it needs asks for fewer requests. Re-execute it from the failure later.",
+    "resource": "Memory or disk ran out. Free some, or run fewer partitions at once; re-execute it from the failure.",
+    "data": "Correct the data, and materialize it again.",
+    "code": "Correct the code, and re-execute it from the failure.",
+}
+
+
+class Failure(NamedTuple):
+    """One alert about a failed run, and what has to be made again before it ends."""
+
+    alert: Alert
+    affected: tuple[Affected, ...]
+
+
+class _Step(NamedTuple):
+    """A step that failed, and when; without a key it is the run as a whole."""
+
+    failed: FailedStep
+    event: int
+    at: datetime
+
+    @property
+    def root(self) -> str:
+        """The node of the job that the step belongs to: an asset, also where several steps make it."""
+        return _root(self.failed.step_key)
+
+    @property
+    def error(self) -> str:
+        """Name of the error's type."""
+        return self.failed.error.rpartition(".")[2]
+
+
+_Left = dict[dg.AssetKey, tuple[str, list[str]]]
+"""By asset: the step that was to make it, and the partitions that the run planned and did not make."""
+
+
+def failures_of(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, event: int, message: str, ended_at: datetime, dagster_url: str
+) -> list[Failure]:
+    """The alerts of a failed run; `message` is what the run itself says, which counts where no step failed."""
+    left, steps = _not_made(instance, run.run_id), _failed_steps(instance, run.run_id)
+    if not steps:
+        lost = FailedStep("", "resource" if "crash" in message.lower() else "transient", "", 1, message)
+        return [_failure(instance, run, _Step(lost, event, ended_at), left, dagster_url)]
+    groups: dict[tuple[str, str, str], _Step] = {}
+    for step in steps:
+        groups.setdefault((step.root, step.failed.error_class, step.error), step)
+    return [
+        _failure(instance, run, step, {key: each for key, each in left.items() if _root(each[0]) == root}, dagster_url)
+        for (root, _, _), step in groups.items()
+    ]
+
+
+def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun, step: _Step, left: _Left, dagster_url: str) -> Failure:
+    job, pipeline = f"{JOB}{run.job_name}", pipeline_of(run)
+    main = next((key for key in left if "__".join(key.path) == step.root), next(iter(left), None))
+    affected = [Affected(key.to_user_string(), part, step.event) for key, (_, parts) in left.items() for part in parts]
+    use_case = main.path[0] if main else _use_case_in(run.job_name)
+    return Failure(
+        Alert(
+            kind="run_failed",
+            severity=severity_of(pipeline),
+            use_case=use_case,
+            pipeline=pipeline,
+            subject=main.to_user_string() if main and step.root else job,
+            what=_what(run, step.failed),
+            since=step.at,
+            served_meanwhile=served(instance, main, sorted({each.partition for each in affected})) if main else "",
+            owners=owners_of(use_case),
+            error_class=step.failed.error_class,
+            error=step.error,
+            run_id=run.run_id,
+            run_url=f"{dagster_url}/runs/{run.run_id}",
+            remedy="" if _is_ours(step.failed) else _REMEDIES.get(step.failed.error_class, ""),
+        ),
+        tuple(affected or [Affected(job, run_partition(run), step.event)]),
+    )
+
+
+def severity_of(pipeline: str) -> Severity:
+    """What fails in serving is missed at once; elsewhere, what was published before goes on being served."""
+    return "critical" if pipeline == "serving" else "error"
+
+
+@cache
+def owners_of(use_case: str) -> tuple[str, ...]:
+    """Who owns the use case; nobody if there is none of that name."""
+    folder = USE_CASES / use_case
+    return tuple(load_use_case(folder).owners) if use_case and (folder / FILE_NAME).is_file() else ()
+
+
+def served(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Iterable[str]) -> str:
+    """What readers of an asset get as long as its `partitions` are not made again."""
+    asked, name = [part for part in partitions if part], key.to_user_string()
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=asked if len(asked) == 1 else None)
+    found = instance.fetch_materializations(wanted, limit=1).records
+    if not found:
+        return f"Nothing: {' '.join((name, *asked[:1]))} has never been published." if len(asked) < 2 else "Nothing."
+    made = found[0].asset_materialization
+    version = made.metadata.get("table_version") if made else None
+    which = f"{name} {asked[0]}" if len(asked) == 1 else name
+    at = f"{datetime.fromtimestamp(found[0].timestamp, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{which} as it was published at {at}" + (f", version {version.value}." if version else ".")
+
+
+def _what(run: dg.DagsterRun, failed: FailedStep) -> str:
+    """The platform's own errors are told in full; of others only the type, since their text may quote rows."""
+    about = f" for {run_partition(run)}" if run_partition(run) else ""
+    tries = f", tried {failed.attempts} times" if failed.attempts > 1 else ""
+    if _is_ours(failed):
+        _, _, text = failed.what.partition(": ")
+    elif failed.step_key:
+        kind = failed.error.rpartition(".")[2] or "an error"
+        text = f"{kind} in step {failed.step_key}. Its text is in the run's log alone, since it may quote data."
+    else:
+        text = failed.what
+    return f"{run.job_name}{about}{tries}: {text[:MOST_TEXT]}"
+
+
+def _is_ours(failed: FailedStep) -> bool:
+    return failed.what.startswith(f"{PlatformError.__module__}.")
+
+
+def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[_Step]:
+    records = {
+        record.event_log_entry.step_key: record
+        for record in events_of(instance, run_id, dg.DagsterEventType.STEP_FAILURE)
+    }
+    return [
+        _Step(each, records[each.step_key].storage_id, datetime.fromtimestamp(records[each.step_key].timestamp, UTC))
+        for each in failed_steps(instance, run_id)
+        if each.error_class != "cancelled"
+    ]
+
+
+def _not_made(instance: dg.DagsterInstance, run_id: str) -> _Left:
+    made = {(key, part) for _, key, part in asset_events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)}
+    left: _Left = {}
+    for step, key, part in asset_events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
+        if (key, part) not in made:
+            left.setdefault(key, (step, []))[1].append(part)
+    return left
+
+
+def _root(step_key: str) -> str:
+    return step_key.partition("[")[0].partition(".")[0]
+
+
+def _use_case_in(job_name: str) -> str:
+    """The use case that a job without assets is of, by its name."""
+    names: Iterator[str] = (path.parent.name for path in USE_CASES.glob(f"*/{FILE_NAME}"))
+    return next((name for name in sorted(names, key=len, reverse=True) if f"_{name}" in f"_{job_name}"), "")
