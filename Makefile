@@ -16,7 +16,7 @@ ON_s3 := $(BIN)/ml-platform with-s3 --
 ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
-.PHONY: help setup demo summary dev test faults check bench bench-storage clean
+.PHONY: help setup demo summary dev test faults drills check bench bench-storage clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ test: $(READY) ## All tests, recorded for `ml-platform score`
 
 faults: $(READY) ## Every operation on storage, interrupted at every request: about an hour
 	@$(BIN)/python -m ml_platform_tests.faults.report
+
+drills: $(READY) ## Kill, starve and refuse a real platform of processes; the table of docs/recovery.md
+	@$(BIN)/python -W ignore -m ml_platform_tests.drills
 
 check: $(READY) ## Lint, format, types, architecture and definitions
 	@echo "ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .

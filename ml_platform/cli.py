@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml_platform.commands import alerts, cards, models, object_server, reproduce, score, tables, trace, tracking
+from ml_platform.commands import (
+    alerts,
+    cards,
+    models,
+    object_server,
+    reproduce,
+    score,
+    status,
+    tables,
+    trace,
+    tracking,
+)
 from ml_platform.errors import PlatformError
 from ml_platform.terminal import console
 
@@ -79,6 +90,7 @@ cards.register(app)
 models.register(app)
 reproduce.register(app)
 score.register(app)
+status.register(app)
 tables.register(app)
 object_server.register(app)
 trace.register(app)

@@ -58,9 +58,10 @@ class Settings(BaseSettings):
     dagster_url: str = Field("http://localhost:3000", description="Where the Dagster UI answers, for links to runs.")
 
     sensors: Annotated[tuple[SensorKind, ...], NoDecode] = Field(
-        (),
+        ("recompute",),
         description="What runs by itself unless switched in the UI, separated by commas, or `all`: landing, roots, "
-        "training, promotion, predictions, quality, recompute, schedules.",
+        "training, promotion, predictions, quality, recompute, schedules. Unless set, only what has degraded "
+        "partitions made again; nothing if set to nothing.",
     )
 
     step_retries: int = Field(
@@ -83,6 +84,13 @@ class Settings(BaseSettings):
     max_parallel_steps: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Isolated steps of one run that may run at once."
     )
+    source_slots: int = Field(4, ge=1, description="Steps of all runs that may read the landing zone at once.")
+    training_slots: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Trials and fits of all runs that may run at once.",
+    )
+    mlflow_slots: int = Field(4, ge=1, description="Steps of all runs that may speak with MLflow at once.")
 
     @field_validator("sensors", mode="before")
     @classmethod

@@ -34,7 +34,7 @@ def list_alerts(as_json: AsJson = False) -> None:
         told = {"alerts": [_data(each) for each in found], "receivers": [_standing_data(each) for each in standing]}
         typer.echo(json.dumps(told, indent=2, default=str))
         return
-    _show_open(found)
+    _show_open(center, found, standing)
     _show_receivers(standing)
 
 
@@ -110,10 +110,16 @@ def _center() -> "AlertCenter":
     return AlertCenter(Settings())
 
 
-def _show_open(found: "list[OpenAlert]") -> None:
+def _show_open(center: "AlertCenter", found: "list[OpenAlert]", standing: "list[Standing]") -> None:
     if not found:
         typer.echo("No alert is open.")
         return
+    ready = {each.receiver for each in standing if not each.missing}
+
+    def told_to(each: "OpenAlert") -> str:
+        route = center.routes.route(each.route)
+        return ", ".join(name for name in route.receivers if name in ready) or "nobody" if route else "nobody"
+
     rows = [
         (
             each.fingerprint[:8],
@@ -122,7 +128,7 @@ def _show_open(found: "list[OpenAlert]") -> None:
             f"{each.times:,}",
             f"{each.alert.partitions:,}" if each.alert.partitions else "-",
             _ago(each.alert.since),
-            each.route or "nobody",
+            told_to(each),
         )
         for each in found
     ]
@@ -143,8 +149,7 @@ def _state(standing: "Standing") -> str:
     if standing.missing:
         return f"not set up: {', '.join(standing.missing)} has no value"
     if standing.not_before:
-        again = f"tried again at {standing.not_before:%H:%M:%S} UTC"
-        return f"{standing.failures} failures in a row, {again}: {standing.last_error}"
+        return f"{standing.last_error}; failure {standing.failures}, next try {standing.not_before:%H:%M:%S} UTC"
     return "ready" if standing.type != "no longer declared" else "messages for it will not be sent"
 
 

@@ -88,10 +88,14 @@ def restore(
     from ml_platform.commands.table_pages import show_restoration
     from ml_platform.execution.instance import open_instance
     from ml_platform.execution.restoring import restore_and_report
+    from ml_platform.recovery.degradation import Degradations
     from ml_platform.settings import Settings
-    from ml_platform.storage.tables import TableStore
+    from ml_platform.storage.location import StorageLocation
 
-    tables = TableStore.from_settings(Settings())
+    location = StorageLocation.of(Settings())
+    tables = location.tables()
+    if not dry_run:
+        Degradations(location.artifacts()).mark_again(name, version, partition)
     with open_instance() as instance:
         done = restore_and_report(instance, tables, name, version, partitions=partition, reason=reason, dry_run=dry_run)
     show_restoration(done, dry_run=dry_run, as_json=as_json)

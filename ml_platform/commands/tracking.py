@@ -43,7 +43,8 @@ def replay(
 
     tracking = MlflowTracking.from_settings(Settings())
     if dry_run or not tracking.journal.pending():
-        return pending()
+        pending()
+        return
     refused = 0
     for each in tracking.replay():
         if each.refused:

@@ -12,7 +12,7 @@ which rung is taken.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -30,6 +30,7 @@ from ml_platform.storage.tables import TableStore
 
 IS_NOT_DEGRADED = "is_not_degraded"
 SHOWN = 20
+NAMED = 5
 PAGE = 1000
 
 Reads = Mapping[str, Callable[[str], Iterable[str]]]
@@ -97,14 +98,17 @@ class Decided:
         """Whether no partition of the table is degraded once this run is done."""
         others = {key: mark for key, mark in self.standing.items() if key not in self.partitions}
         degraded = dict(sorted({**others, **self.marks}.items()))
-        told = [f"{key}, {mark.rung}: {mark.reason}" for key, mark in degraded.items()]
-        more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+        together: dict[str, list[str]] = {}
+        for key, mark in degraded.items():
+            together.setdefault(f"{mark.rung}: {mark.reason}", []).append(key)
+        told = [f"{_named(keys)}, {why}" for why, keys in together.items()]
+        more = [f"and {len(told) - SHOWN} more reasons"] if len(told) > SHOWN else []
         return dg.AssetCheckResult(
             passed=not degraded,
             asset_key=self.key,
             check_name=IS_NOT_DEGRADED,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{len(degraded)} partitions of the table are degraded, {len(self.marks)} of them of this run.",
+            description=_counted(len(degraded), len(self.marks)),
             metadata={
                 "partitions_degraded": len(degraded),
                 "partitions_degraded_in_this_run": len(self.marks),
@@ -160,6 +164,18 @@ def decide(
                 seen=lowered.seen,
             )
     return Decided(key, tuple(partitions_of_run(context)), marks, standing, ledger, location.tables())
+
+
+def _counted(degraded: int, of_this_run: int) -> str:
+    if not degraded:
+        return "No partition of the table is degraded."
+    what = "1 partition of the table is" if degraded == 1 else f"{degraded:,} partitions of the table are"
+    return f"{what} degraded; {of_this_run:,} made in this run."
+
+
+def _named(partitions: Sequence[str]) -> str:
+    more = len(partitions) - NAMED
+    return ", ".join(partitions[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _marked(marks: Mapping[str, Degradation], partitions: Iterable[str]) -> Iterator[Degradation]:

@@ -70,6 +70,7 @@ class UseCase(BaseModel):
             start_date=self.first_as_of_month.isoformat(),
             end_date=end.isoformat() if end else None,
             timezone=self.timezone,
+            end_offset=0 if end else 1,  # a month's model is made when the month begins, not when it is over
         )
 
     def key(self, table: str) -> dg.AssetKey:

@@ -1,11 +1,13 @@
 """Assets of cleaned and derived tables: write, audit, publish."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import dagster as dg
 import dataframely as dy
 import polars as pl
 
+from ml_platform.components.batches import computed
 from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.degrading import decide, same_partition, whole_table
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
@@ -60,9 +62,10 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         tables: DeltaTableIOManager = context.resources.tables
         made_from = recipe.made_from(contents(context, source_key, [use_case.key(name) for name in references]))
         todo = plan(tables, [spec.key, quarantine.key], made_from)
-        rows = rows_of(source, LANDING_DAY if table.partition_column else None, todo.compute)
+        day_column = LANDING_DAY if table.partition_column else None
+        rows = rows_of(source, day_column, todo.compute)
         with quoting_no_personal_value(_name(spec.key), [source_contract]):
-            made = function(rows.lazy(), **references).collect()
+            made = computed(context, rows, day_column, todo.compute, partial(function, **references))
         audited = audit(
             made,
             contract,
@@ -123,7 +126,7 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(contents(context, source_key)))
         rows = rows_of(source, from_table.partition_column, todo.compute)
         with quoting_no_personal_value(_name(spec.key), [source_contract]):
-            derived = function(rows.lazy()).collect()
+            derived = computed(context, rows, from_table.partition_column, todo.compute, function)
         audited = audit(
             derived, contract, table=_name(spec.key), partition_column=table.partition_column, reject_above=0
         )

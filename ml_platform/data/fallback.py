@@ -73,7 +73,7 @@ def take_rungs(
         which = name if partition == UNPARTITIONED else f"{name} {partition}"
         age = ages.get(partition)
         if fallback and age is not None and fallback.allows(age):
-            reason = f"{which} is what was ingested {_ago(age)} ago: {each.error.what}"
+            reason = f"{which} is as ingested on {sound[partition].at:%Y-%m-%d %H:%M} UTC: {each.error.what}"
             rungs[partition] = Lowered("cached", reason, each.seen)
         elif fallback and fallback.otherwise == "empty":
             rungs[partition] = Lowered("empty", f"{which} is published without a row: {each.error.what}", each.seen)

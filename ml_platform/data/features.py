@@ -3,12 +3,13 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 import dataframely as dy
 import polars as pl
 
+from ml_platform.components.batches import by_batch
 from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.degrading import Decided, decide, degradation_check_spec
 from ml_platform.components.partitions import as_days, partitions_of_run
@@ -71,20 +72,21 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
             lineage = observed_lineage(context, spec.key, recipe, None)
             yield from _standing(spec.key, contract, todo, lineage, decided)
             return
-        known = {
-            name: KnownTable(_in_reach(frame, cleaned[name], table, todo.compute), contracts[name])
-            for name, frame in tables.items()
-        }
-        spine = _spine(use_case, table, known[table.rows], cleaned[table.rows], todo.compute)
-        inputs = {history.parameter: known[history.table] for history in table.inputs}
+        given = partial(_given, use_case, table, cleaned, contracts, tables)
+        whole = given(todo.compute)
+
+        def built(days: Sequence[str]) -> pl.DataFrame:
+            near = whole if len(days) == len(todo.compute) else given(days)
+            return build_features(function, spine=near.spine, inputs=near.inputs, prediction_at=prediction_at)
+
         with quoting_no_personal_value(name, contracts.values()):
-            features = build_features(function, spine=spine, inputs=inputs, prediction_at=prediction_at)
+            features = by_batch(context, todo.compute, built)
             knowledge = audit_knowledge(
                 function,
                 built=features,
                 key=contract.primary_key(),
-                spine=spine,
-                inputs=inputs,
+                spine=whole.spine,
+                inputs=whole.inputs,
                 prediction_at=prediction_at,
                 cuts=table.audit_cuts,
                 look_back=LookBack(table.partition_column, max(_tables(table).values())),
@@ -94,7 +96,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         audited = audit(features, contract, table=name, partition_column=table.partition_column, reject_above=0)
         yield contract_check(spec.key, audited, todo)
         require_all_accepted(audited, contract, spec.key, context.resources.tables)
-        experiment = _experiment(use_case, table, cleaned, known, function, prediction_at, contract)
+        experiment = _experiment(use_case, table, cleaned, whole.known, function, prediction_at, contract)
         lineage = observed_lineage(context, spec.key, recipe, experiment)
         yield from decided.publish(dg.Output(todo.publishable(spec.key, audited.accepted, of_table=lineage)))
 
@@ -148,6 +150,35 @@ def _tables(table: FeatureTable) -> dict[str, int]:
 def _look_back(use_case: UseCase, name: str, days: int) -> dg.AssetIn:
     mapping = dg.TimeWindowPartitionMapping(start_offset=-days, allow_nonexistent_upstream_partitions=True)
     return dg.AssetIn(use_case.key(name), partition_mapping=mapping)
+
+
+class _Given(NamedTuple):
+    """What the features of some days are built from: the tables in reach, the rows, and the histories by parameter."""
+
+    known: Mapping[str, KnownTable]
+    spine: KnownTable
+    inputs: Mapping[str, KnownTable]
+
+
+def _given(
+    use_case: UseCase,
+    table: FeatureTable,
+    cleaned: Mapping[str, CleanedTable],
+    contracts: Mapping[str, type[dy.Schema]],
+    frames: Mapping[str, pl.LazyFrame],
+    partitions: Sequence[str],
+) -> _Given:
+    """What the features of these days are built from.
+
+    Raises:
+        PartitionNotPublishedError: a day to compute has no rows to predict for.
+    """
+    known = {
+        name: KnownTable(_in_reach(frame, cleaned[name], table, partitions), contracts[name])
+        for name, frame in frames.items()
+    }
+    spine = _spine(use_case, table, known[table.rows], cleaned[table.rows], partitions)
+    return _Given(known, spine, {history.parameter: known[history.table] for history in table.inputs})
 
 
 def _spine(

@@ -16,6 +16,7 @@ from ml_platform.data.component import LandedTable
 from ml_platform.data.fallback import ABSENT, UNREACHABLE, Missed, state_of, take_rungs
 from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
 from ml_platform.errors import StorageUnreachableError
+from ml_platform.execution.pools import SOURCE
 from ml_platform.lineage.columns import Column
 from ml_platform.recovery.retries import StepRetries
 from ml_platform.storage.io_managers import Publishable
@@ -64,6 +65,7 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
         retry_policy=retries,
+        pool=SOURCE,
         deps=[_landing_key(use_case, table)],
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=[degradation_check_spec(spec.key)] if table.fallback else [],

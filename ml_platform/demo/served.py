@@ -49,6 +49,6 @@ def walk_forward(store: TableStore) -> WalkForward | None:
         last_day=rows.item(rows[DAY].arg_max(), DAY),
         predictions=rows.height,
         labelled=known.height,
-        versions=tuple(rows["model_version"].unique().sort()),
+        versions=tuple(rows["model_version"].drop_nulls().unique().sort()),
         metrics={metric: interval(metric, scored, sample) for metric in METRICS},
     )

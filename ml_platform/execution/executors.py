@@ -42,9 +42,14 @@ class IsolatedExecutor(MultiprocessExecutor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
-        """Half as many steps at once for each worker that this run, and those that it retries, have lost."""
-        self._max_concurrent = max(1, self._max_concurrent >> lost_processes(plan_context.dagster_run))
+        """Execute the steps of the plan, as many at once as the run's history allows."""
+        self._max_concurrent = steps_at_once(self._max_concurrent, plan_context.dagster_run)
         yield from super().execute(plan_context, execution_plan)
+
+
+def steps_at_once(most: int, run: dg.DagsterRun) -> int:
+    """Half as many for each worker that the run, and those that it retries, have lost; one at least."""
+    return max(1, most >> lost_processes(run))
 
 
 def warm_up(modules: Sequence[str] = ()) -> None:

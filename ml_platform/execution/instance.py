@@ -15,6 +15,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 
 from ml_platform.execution.launcher import WarmRunLauncher, worker_process
+from ml_platform.execution.pools import set_limits
 from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG, lost_processes
 from ml_platform.settings import PROJECT_ROOT, Settings
 
@@ -41,8 +42,9 @@ class PlatformInstance(DagsterInstance):
         return {**InstanceRef.config_defaults(home), "storage": storage}
 
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
-        """Have run workers' parent ready in the daemon, which alone launches runs and alone has a heartbeat."""
+        """Have run workers' parent and the pools ready in the daemon, which alone launches runs and has a heartbeat."""
         super().add_daemon_heartbeat(daemon_heartbeat)
+        set_limits(self, Settings())
         if isinstance(self.run_launcher, WarmRunLauncher):
             self.run_launcher.warm_up()
 
@@ -96,7 +98,9 @@ def instance_folder(settings: Settings) -> Path:
 
 def open_instance() -> DagsterInstance:
     """The persistent instance that the repository's dagster.yaml describes; the same one as `dagster dev` shows."""
-    return DagsterInstance.from_config(str(PROJECT_ROOT))
+    instance = DagsterInstance.from_config(str(PROJECT_ROOT))
+    set_limits(instance, Settings())
+    return instance
 
 
 def _configured(module: str, name: str, base_dir: str) -> ConfigurableClassData:

@@ -5,6 +5,7 @@ what is run, or how progress is shown.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ from dagster._utils.interrupts import capture_interrupts
 
 from ml_platform.errors import PlatformError, RunCanceledError, RunFailedError, RunRequestError
 from ml_platform.execution.launcher import worker_tag
+from ml_platform.execution.pools import free_slots_of_the_dead
 from ml_platform.settings import PROJECT_ROOT
 
 UI_URL = "http://localhost:3000"
@@ -87,6 +89,7 @@ def run_job(instance: dg.DagsterInstance, request: RunRequest, on_event: OnEvent
         RunCanceledError: the run was canceled.
     """
     job = _reconstructable(request)
+    free_slots_of_the_dead(instance)
     run = _create_run(instance, request, job, works_here=True)
     failures = _execute(instance, run, job, on_event)
     finished = instance.get_run_by_id(run.run_id) or run
@@ -122,7 +125,7 @@ def _execute(
             if not is_interrupted and _tells_of_an_interruption(event):
                 is_interrupted = True
                 instance.report_run_canceling(run, "Interrupted on the command line.")
-            if event.is_step_failure or event.is_failure or _tells_of_a_crash(event):
+            if event.is_step_failure or event.is_failure or event.is_step_up_for_retry or _tells_of_a_crash(event):
                 failures.append(event)
             on_event(event)
     return failures
@@ -220,13 +223,24 @@ def _wanted(request: RunRequest) -> str:
 def _failed(run: DagsterRun, failures: Sequence[dg.DagsterEvent]) -> RunFailedError:
     crashes = {event.step_key: event.message for event in failures if _tells_of_a_crash(event)}
     steps = [event for event in failures if event.is_step_failure]
-    reasons = [f"{event.step_key}: {crashes.get(event.step_key) or _reason(event)}" for event in steps]
-    reasons = reasons or [event.message or "" for event in failures]
+    retries = Counter(event.step_key for event in failures if event.is_step_up_for_retry)
+    reasons = [
+        f"{event.step_key}: {_tried(crashes.get(event.step_key) or _reason(event), 1 + retries[event.step_key])}"
+        for event in steps
+    ]
+    reasons = reasons or [event.message or "" for event in failures if not event.is_step_up_for_retry]
     return RunFailedError(
         f"Run {run.run_id} of {run.job_name} failed: {'; '.join(reasons)}",
         kept="What its other steps published stands.",
         remedy=f"See {run_url(run.run_id)}, where it can be run again from the failure.",
     )
+
+
+def _tried(reason: str, attempts: int) -> str:
+    """The reason, and how often the step was tried if that was more than once."""
+    if attempts == 1:
+        return reason
+    return f"{reason}{'' if reason.endswith('.') else '.'} Tried {attempts} times"
 
 
 def _reason(event: dg.DagsterEvent) -> str:

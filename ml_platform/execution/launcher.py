@@ -11,17 +11,24 @@ from collections.abc import Mapping
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Self
 
 import psutil
 from dagster import DagsterInstance, DagsterRun
 from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.errors import (
+    DagsterCodeLocationLoadError,
+    DagsterCodeLocationNotFoundError,
+    DagsterUserCodeUnreachableError,
+)
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._core.origin import JobPythonOrigin
+from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._core.storage.dagster_run import DagsterRunStatus
+from dagster._core.workspace.context import IWorkspaceProcessContext
 from dagster._grpc.impl import core_execute_run
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.hosted_user_process import recon_job_from_origin
@@ -42,6 +49,9 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
+        self._workspace: IWorkspaceProcessContext[Any] | None = None
+        self._watched: set[str] = set()
+        self._one_at_a_time = Lock()
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -64,6 +74,8 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         arguments = (self._instance.get_ref(), run.run_id, origin)
         worker = multiprocessing.get_context("forkserver").Process(target=work, args=arguments, name=run.run_id)
         worker.start()
+        self._workspace = context.workspace.process_context if context.workspace else None
+        self._watched.add(run.run_id)
         Thread(target=self._watch, args=(run.run_id, worker), name=f"watch-{run.run_id}", daemon=True).start()
 
     def warm_up(self) -> None:
@@ -92,23 +104,49 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the worker lives; run monitoring asks, and fails or retries the run of a dead one."""
-        if worker_process(run) is not None:
+        """Whether the worker lives; run monitoring asks, and fails or retries the run of a dead one.
+
+        One that this process watches is told of by its watcher, who knows how it died.
+        """
+        if worker_process(run) is not None or run.run_id in self._watched:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        self._have_code_server(run)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "Its process is gone.", transient=False)
 
     def _watch(self, run_id: str, worker: BaseProcess) -> None:
         """Tell at once of a worker that leaves its run unfinished; run monitoring sees those that nobody watches."""
-        worker.join()
-        run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or worker_process(run) is not None:
-            return
+        try:
+            worker.join()
+            run = self._instance.get_run_by_id(run_id)
+            if run and not run.is_finished and worker_process(run) is None:
+                self._have_code_server(run)
+                self._tell_end(run, worker)
+        finally:
+            self._watched.discard(run_id)
+
+    def _tell_end(self, run: DagsterRun, worker: BaseProcess) -> None:
         what = f"The worker of the run, process {worker.pid}, {_ending(worker.exitcode)} before the run was over."
         if run.status is DagsterRunStatus.CANCELING:
             self._instance.report_run_canceled(run, what)
         else:
             reason = JobFailureData(error=None, failure_reason=RunFailureReason.UNEXPECTED_TERMINATION)
             self._instance.report_run_failed(run, what, reason)
+        self._instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+    def _have_code_server(self, run: DagsterRun) -> None:
+        """Start the run's code server again if it died too, before the run fails: Dagster tries once to retry it."""
+        workspace, origin = self._workspace, run.remote_job_origin
+        if workspace is None or origin is None:
+            return
+        with self._one_at_a_time:
+            try:
+                location = workspace.create_request_context().get_code_location(origin.location_name)
+                if isinstance(location, GrpcServerCodeLocation):
+                    location.client.ping("")
+            except DagsterCodeLocationNotFoundError:
+                return
+            except (DagsterCodeLocationLoadError, DagsterUserCodeUnreachableError):
+                workspace.reload_code_location(origin.location_name)
 
 
 def work(ref: InstanceRef, run_id: str, origin: JobPythonOrigin) -> None:

@@ -1,25 +1,33 @@
 """The sensors that raise and deliver alerts. They start no run, and run from the start.
 
-Belongs here: when it is looked, and where a look ends. Does not: what is wrong (`run_alerts`, `degraded_alerts`).
+Belongs here: when it is looked, and where a look ends. Does not: what is wrong (`run_alerts`, `state_alerts`).
 """
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from ml_platform.operations.degraded_alerts import alert_of_degraded
+from ml_platform.operations.health import Finding
 from ml_platform.operations.run_alerts import ENDS_PER_TICK, RunAlerts
 from ml_platform.operations.run_events import newest_event
+from ml_platform.operations.settling import settle
+from ml_platform.operations.state_alerts import degraded_alerts, late_alerts, tracking_alerts
+from ml_platform.operations.table_health import SERVED, Published, late, states_of
+from ml_platform.provenance.catalog import Catalog
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradations
 from ml_platform.settings import Settings
-from ml_platform.storage.objects import ObjectStore
+from ml_platform.storage.location import StorageLocation
+from ml_platform.tracking.journal import Journal
 
 STATES_EVERY = 4
 """States are looked at so many times less often than runs: nobody publishes a run's length in between."""
 
 
-def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Three sensors: on ends of runs, on degraded results, and for delivery."""
-    return [_on_runs(settings), _on_degraded(settings), _deliver(settings)]
+def alert_sensors(settings: Settings, catalogs: Sequence[Catalog] = ()) -> list[dg.SensorDefinition]:
+    """Three sensors: on ends of runs, on states of the use cases of `catalogs`, and for delivery."""
+    return [_on_runs(settings), _on_states(settings, catalogs), _deliver(settings)]
 
 
 def _on_runs(settings: Settings) -> dg.SensorDefinition:
@@ -35,30 +43,55 @@ def _on_runs(settings: Settings) -> dg.SensorDefinition:
             context.update_cursor(str(newest_event(context.instance)))
             return dg.SkipReason("Begins now; runs that ended before are in `ml-platform status`.")
         center = AlertCenter(settings)
-        looked = RunAlerts(context.instance, center, settings.dagster_url).look(int(context.cursor))
+        looked = RunAlerts(context.instance, center, settings).look(int(context.cursor))
         context.update_cursor(str(looked.event))
-        more = ", and there are more" if looked.ended == ENDS_PER_TICK else ""
-        said = f"{looked.ended} runs ended{more}: {looked.raised} failures told, {looked.mended} alerts over."
+        more = ", and there are more" if looked.ended >= ENDS_PER_TICK else ""
+        said = f"{looked.ended or 'No'} runs ended{more}; {looked.raised} failures told, {looked.mended} alerts over."
         return dg.SkipReason(said + _delivered(center, is_due=bool(looked.raised or looked.mended)))
 
     return look
 
 
-def _on_degraded(settings: Settings) -> dg.SensorDefinition:
+def _on_states(settings: Settings, catalogs: Sequence[Catalog]) -> dg.SensorDefinition:
     @dg.sensor(
-        name="alert_on_degraded_results",
+        name="alert_on_states",
         minimum_interval_seconds=STATES_EVERY * settings.alert_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Raises a warning for each table that has degraded partitions, and ends it once it has none.",
+        description="Raises an alert for each table that has degraded partitions or is late, and while MLflow has "
+        "still to be told of something, and ends it once that is no longer so.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        center, uri = AlertCenter(settings), settings.artifact_uri
-        marks = Degradations(ObjectStore(uri, settings.fsspec_options(uri))).all()
-        changed = alert_of_degraded(center, marks, settings.dagster_url)
-        said = f"{len(marks)} partitions are degraded; {changed} alerts are new or over."
-        return dg.SkipReason(said + _delivered(center, is_due=bool(changed)))
+        center, location = AlertCenter(settings), StorageLocation.of(settings)
+        marks = Degradations(location.artifacts()).all()
+        findings, waiting = _late(location, context.instance, catalogs), Journal.below(location.artifacts()).pending()
+        serving = {name: "serving" for each in catalogs for name, table in each.tables.items() if table.kind in SERVED}
+        changed = (
+            settle(
+                center,
+                "degraded",
+                degraded_alerts(marks, settings.dagster_url),
+                "It was made again from what is sound.",
+            ),
+            settle(center, "not_fresh", late_alerts(findings, serving), "It is there."),
+            settle(center, "tracking_down", tracking_alerts(waiting), "MLflow was told of everything."),
+        )
+        said = f"{len(marks)} partitions degraded, {len(findings)} tables late, {len(waiting)} trainings not told."
+        return dg.SkipReason(said + _delivered(center, is_due=any(changed)))
 
     return look
+
+
+def _late(location: StorageLocation, instance: dg.DagsterInstance, catalogs: Sequence[Catalog]) -> list[Finding]:
+    """The tables of which something is not there by its deadline; the logs of those that have one are read."""
+    now, tables = datetime.now(UTC), location.tables()
+    return [
+        finding
+        for catalog in catalogs
+        for table in catalog.tables.values()
+        if table.fresh_within_hours is not None
+        for each in [Published(table, states_of(tables, table.name))]
+        for finding in late(catalog.use_case, each, instance, now)
+    ]
 
 
 def _deliver(settings: Settings) -> dg.SensorDefinition:
@@ -80,4 +113,6 @@ def _delivered(center: AlertCenter, *, is_due: bool) -> str:
         return ""
     done = center.deliver()
     refused = "".join(f" {each.receiver} refused '{each.title}': {each.reason}." for each in done.parked)
+    if not done.sent and not done.waiting and not refused:
+        return " Nothing to send."
     return f" {done.sent} messages sent, {done.waiting} wait.{refused}"

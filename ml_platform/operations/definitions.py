@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ml_platform.operations.alert_sensors import alert_sensors
+from ml_platform.provenance.catalog import read_catalogs
 from ml_platform.provenance.definitions import build_definitions as build_provenance
 from ml_platform.recovery.alerts.routes import load_routes
 from ml_platform.settings import Settings
@@ -15,7 +16,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         DefinitionError: a declaration or the file of alert routes is wrong, or a report would show a personal column.
     """
     load_routes(settings.alert_routes)
-    return dg.Definitions.merge(build_provenance(settings), dg.Definitions(sensors=alert_sensors(settings)))
+    return dg.Definitions.merge(
+        build_provenance(settings), dg.Definitions(sensors=alert_sensors(settings, read_catalogs()))
+    )
 
 
 defs = build_definitions(Settings())

@@ -3,7 +3,7 @@
 Belongs here: reading a failed run. Does not: whether it is the last try (`run_alerts`), and what mends it (`mending`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
@@ -13,9 +13,11 @@ import dagster as dg
 from ml_platform.components.use_case import FILE_NAME, USE_CASES, load_use_case
 from ml_platform.errors import PlatformError
 from ml_platform.operations.run_events import asset_events, events_of, pipeline_of, run_partition
+from ml_platform.operations.served import served
 from ml_platform.recovery.alerts.alert import Alert, Severity
 from ml_platform.recovery.alerts.center import Affected
 from ml_platform.recovery.attempts import FailedStep, failed_steps
+from ml_platform.storage.tables import TableStore
 
 MOST_TEXT = 2_500
 JOB = "job "
@@ -26,6 +28,14 @@ _REMEDIES = {
     "data": "Correct the data, and materialize it again.",
     "code": "Correct the code, and re-execute it from the failure.",
 }
+
+
+class Places(NamedTuple):
+    """Where a failed run is looked at: the history, the tables, and the UI's address."""
+
+    instance: dg.DagsterInstance
+    tables: TableStore
+    dagster_url: str
 
 
 class Failure(NamedTuple):
@@ -53,28 +63,32 @@ class _Step(NamedTuple):
         return self.failed.error.rpartition(".")[2]
 
 
-_Left = dict[dg.AssetKey, tuple[str, list[str]]]
-"""By asset: the step that was to make it, and the partitions that the run planned and did not make."""
+class _NotMade(NamedTuple):
+    """Partitions of one asset that the run planned and did not make, and the step that was to."""
+
+    step: str
+    partitions: list[str]
 
 
-def failures_of(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, event: int, message: str, ended_at: datetime, dagster_url: str
-) -> list[Failure]:
+_Left = dict[dg.AssetKey, _NotMade]
+
+
+def failures_of(places: Places, run: dg.DagsterRun, event: int, message: str, ended_at: datetime) -> list[Failure]:
     """The alerts of a failed run; `message` is what the run itself says, which counts where no step failed."""
-    left, steps = _not_made(instance, run.run_id), _failed_steps(instance, run.run_id)
+    left, steps = _not_made(places.instance, run.run_id), _failed_steps(places.instance, run.run_id)
     if not steps:
         lost = FailedStep("", "resource" if "crash" in message.lower() else "transient", "", 1, message)
-        return [_failure(instance, run, _Step(lost, event, ended_at), left, dagster_url)]
+        return [_failure(places, run, _Step(lost, event, ended_at), left)]
     groups: dict[tuple[str, str, str], _Step] = {}
     for step in steps:
         groups.setdefault((step.root, step.failed.error_class, step.error), step)
     return [
-        _failure(instance, run, step, {key: each for key, each in left.items() if _root(each[0]) == root}, dagster_url)
+        _failure(places, run, step, {key: each for key, each in left.items() if _root(each.step) == root})
         for (root, _, _), step in groups.items()
     ]
 
 
-def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun, step: _Step, left: _Left, dagster_url: str) -> Failure:
+def _failure(places: Places, run: dg.DagsterRun, step: _Step, left: _Left) -> Failure:
     job, pipeline = f"{JOB}{run.job_name}", pipeline_of(run)
     main = next((key for key in left if "__".join(key.path) == step.root), next(iter(left), None))
     affected = [Affected(key.to_user_string(), part, step.event) for key, (_, parts) in left.items() for part in parts]
@@ -88,12 +102,12 @@ def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun, step: _Step, left
             subject=main.to_user_string() if main and step.root else job,
             what=_what(run, step.failed),
             since=step.at,
-            served_meanwhile=served(instance, main, sorted({each.partition for each in affected})) if main else "",
+            served_meanwhile=served(places.instance, places.tables, main, left[main].partitions) if main else "",
             owners=owners_of(use_case),
             error_class=step.failed.error_class,
             error=step.error,
             run_id=run.run_id,
-            run_url=f"{dagster_url}/runs/{run.run_id}",
+            run_url=f"{places.dagster_url}/runs/{run.run_id}",
             remedy="" if _is_ours(step.failed) else _REMEDIES.get(step.failed.error_class, ""),
         ),
         tuple(affected or [Affected(job, run_partition(run), step.event)]),
@@ -110,20 +124,6 @@ def owners_of(use_case: str) -> tuple[str, ...]:
     """Who owns the use case; nobody if there is none of that name."""
     folder = USE_CASES / use_case
     return tuple(load_use_case(folder).owners) if use_case and (folder / FILE_NAME).is_file() else ()
-
-
-def served(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Iterable[str]) -> str:
-    """What readers of an asset get as long as its `partitions` are not made again."""
-    asked, name = [part for part in partitions if part], key.to_user_string()
-    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=asked if len(asked) == 1 else None)
-    found = instance.fetch_materializations(wanted, limit=1).records
-    if not found:
-        return f"Nothing: {' '.join((name, *asked[:1]))} has never been published." if len(asked) < 2 else "Nothing."
-    made = found[0].asset_materialization
-    version = made.metadata.get("table_version") if made else None
-    which = f"{name} {asked[0]}" if len(asked) == 1 else name
-    at = f"{datetime.fromtimestamp(found[0].timestamp, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{which} as it was published at {at}" + (f", version {version.value}." if version else ".")
 
 
 def _what(run: dg.DagsterRun, failed: FailedStep) -> str:
@@ -161,7 +161,7 @@ def _not_made(instance: dg.DagsterInstance, run_id: str) -> _Left:
     left: _Left = {}
     for step, key, part in asset_events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
         if (key, part) not in made:
-            left.setdefault(key, (step, []))[1].append(part)
+            left.setdefault(key, _NotMade(step, [])).partitions.append(part)
     return left
 
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
-from ml_platform.operations.failures import JOB, Failure, failures_of, owners_of, served
+from ml_platform.operations.failures import JOB, Places, failures_of, owners_of
 from ml_platform.operations.run_events import (
     Ended,
     asset_events,
@@ -22,6 +23,8 @@ from ml_platform.operations.run_events import (
 )
 from ml_platform.recovery.alerts.alert import Alert
 from ml_platform.recovery.alerts.center import Affected, AlertCenter, OpenAlert, PutOff
+from ml_platform.settings import Settings
+from ml_platform.storage.tables import TableStore
 
 ENDS_PER_TICK = 200
 UNDECIDED = timedelta(minutes=1)
@@ -43,8 +46,9 @@ class Looked(NamedTuple):
 class RunAlerts:
     """Raises and ends the alerts of one instance's runs."""
 
-    def __init__(self, instance: dg.DagsterInstance, center: AlertCenter, dagster_url: str) -> None:
-        self._instance, self._center, self._url = instance, center, dagster_url
+    def __init__(self, instance: dg.DagsterInstance, center: AlertCenter, settings: Settings) -> None:
+        self._instance, self._center = instance, center
+        self._places = Places(instance, TableStore.from_settings(settings), settings.dagster_url)
 
     def look(self, after_event: int) -> Looked:
         """Go through the runs that ended since, and those that were put off; saying a thing twice changes nothing."""
@@ -82,34 +86,36 @@ class RunAlerts:
         return raised
 
     def _raise(self, run: dg.DagsterRun, event: int, message: str, at: datetime) -> int:
-        failures: Sequence[Failure] = failures_of(self._instance, run, event, message, at, self._url)
+        failures = failures_of(self._places, run, event, message, at)
         for failure in failures:
             self._center.raise_alert(failure.alert, occurrence=run.run_id, affected=failure.affected)
         return len(failures)
 
     def _checks(self, end: Ended) -> int:
         """Tell of checks that say an error and did not pass; those of assets that failed anyway are told there."""
-        results = defaultdict(list)
+        last: dict[dg.AssetCheckKey, tuple[AssetCheckEvaluation, int, datetime]] = {}
         for record in events_of(self._instance, end.run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
             event = record.event_log_entry.dagster_event
             assert event is not None, "only events of Dagster were asked for"
-            results[event.asset_check_evaluation_data.asset_check_key].append(
-                (record, event.asset_check_evaluation_data)
-            )
-        made = {key for _, key, _ in asset_events(self._instance, end.run.run_id, _MATERIALIZED)} if results else set()
+            found, at = event.asset_check_evaluation_data, datetime.fromtimestamp(record.timestamp, UTC)
+            last[found.asset_check_key] = (found, record.storage_id, at)
         raised = 0
-        for key, found in results.items():
-            record, result = found[-1]
+        for key, (result, number, at) in last.items():
             partition = result.partition or run_partition(end.run)
-            affected = Affected(f"{CHECK}{key.asset_key.to_user_string()}:{key.name}", partition, record.storage_id)
+            affected = Affected(f"{CHECK}{key.asset_key.to_user_string()}:{key.name}", partition, number)
             if result.passed:
                 self._mend_where(affected, f"The check passed in run {end.run.run_id}.")
-            elif result.severity is dg.AssetCheckSeverity.ERROR and (key.asset_key in made or not end.is_failure):
-                at = datetime.fromtimestamp(record.timestamp, UTC)
+            elif result.severity is dg.AssetCheckSeverity.ERROR and self._is_published(end, key.asset_key):
                 alert = self._check_alert(end.run, key, result.description or "", partition, at)
                 self._center.raise_alert(alert, occurrence=end.run.run_id, affected=[affected])
                 raised += 1
         return raised
+
+    def _is_published(self, end: Ended, key: dg.AssetKey) -> bool:
+        """Whether the run published the asset; what a failed run did not publish is told as its failure."""
+        if not end.is_failure:
+            return True
+        return any(made == key for _, made, _ in asset_events(self._instance, end.run.run_id, _MATERIALIZED))
 
     def _check_alert(
         self, run: dg.DagsterRun, key: dg.AssetCheckKey, description: str, partition: str, at: datetime
@@ -124,12 +130,12 @@ class RunAlerts:
             subject=f"{name}: {key.name}",
             what=f"The check '{key.name}' of {name} did not pass{about}. {description}".strip(),
             since=at,
-            served_meanwhile=served(self._instance, key.asset_key, [partition] if partition else []),
+            served_meanwhile=f"What the check is about: {name} is published.",
             owners=owners_of(use_case),
             error_class="data",
             error=key.name,
             run_id=run.run_id,
-            run_url=f"{self._url}/runs/{run.run_id}",
+            run_url=f"{self._places.dagster_url}/runs/{run.run_id}",
             remedy="Look at the check's metadata, correct what it tells of, and materialize it again; "
             "or end this alert with `ml-platform alerts resolve`.",
         )

@@ -3,18 +3,20 @@
 Belongs here: reading events. Does not: what follows from them.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.event_api import RunStatusChangeEventType, RunStatusChangeRecordsFilter
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
 
-ENDS = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS}
+ENDS: tuple[RunStatusChangeEventType, ...] = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 PAGE = 1000
 
 
@@ -29,26 +31,36 @@ class Ended(NamedTuple):
 
 
 def ended_since(instance: dg.DagsterInstance, event: int, limit: int) -> tuple[list[Ended], int]:
-    """At most `limit` ends of runs after `event`, in order, and the number of the last one that was looked at."""
-    found = instance.event_log_storage.get_logs_for_all_runs_by_log_id(
-        after_cursor=event, dagster_event_type=ENDS, limit=limit
-    )
+    """Ends of runs after `event`, in order, and the number of the last one that was looked at.
+
+    At most `limit` of each sort are read; of what is past the last of a full page, the next look tells.
+    """
+    pages = [_page(instance, sort, event, limit) for sort in ENDS]
+    horizon = min((page[-1].storage_id for page in pages if len(page) == limit), default=sys.maxsize)
+    found = sorted((each for page in pages for each in page if each.storage_id <= horizon), key=lambda e: e.storage_id)
     if not found:
         return [], event
-    wanted = dg.RunsFilter(run_ids=sorted({entry.run_id for entry in found.values()}))
+    wanted = dg.RunsFilter(run_ids=sorted({each.run_id for each in found}))
     runs = {record.dagster_run.run_id: record.dagster_run for record in instance.get_run_records(wanted)}
     ended = [
         Ended(
-            number,
-            runs[entry.run_id],
-            entry.dagster_event_type is dg.DagsterEventType.RUN_FAILURE,
-            (entry.dagster_event.message if entry.dagster_event else "") or "",
-            datetime.fromtimestamp(entry.timestamp, UTC),
+            each.storage_id,
+            runs[each.run_id],
+            each.event_type is dg.DagsterEventType.RUN_FAILURE,
+            each.event_log_entry.message,
+            datetime.fromtimestamp(each.timestamp, UTC),
         )
-        for number, entry in sorted(found.items())
-        if entry.run_id in runs
+        for each in found
+        if each.run_id in runs
     ]
-    return ended, max(found)
+    return ended, found[-1].storage_id
+
+
+def _page(
+    instance: dg.DagsterInstance, sort: RunStatusChangeEventType, event: int, limit: int
+) -> Sequence[dg.EventLogRecord]:
+    after = RunStatusChangeRecordsFilter(event_type=sort, after_storage_id=event)
+    return instance.fetch_run_status_changes(after, limit=limit, ascending=True).records
 
 
 def newest_event(instance: dg.DagsterInstance) -> int:

@@ -79,7 +79,12 @@ def _exclusions(declared: DeclaredModel, model: TrainedModel, rows: int, labelle
     if rows > labelled:
         why = labels.leaves_out or "They have no label."
         yield Exclusion(rows=rows - labelled, of=model.inputs.features.table, why=why)
-    if late := labelled - model.rows["fit"] - model.rows["holdout"]:
+    degraded = model.inputs.labels
+    if degraded.left_out_rows:
+        days = f"{len(degraded.left_out_days)} days, {degraded.left_out_days[0]} to {degraded.left_out_days[-1]}"
+        why = f"They are of days ({days}) that were degraded when the model was made, and were left out."
+        yield Exclusion(rows=degraded.left_out_rows, of=degraded.table, why=why)
+    if late := labelled - degraded.left_out_rows - model.rows["fit"] - model.rows["holdout"]:
         why = "Their label became known only after the window that they are of, so it could not have been learnt from."
         yield Exclusion(rows=late, of=model.inputs.labels.table, why=why)
 

@@ -39,6 +39,7 @@ class Table(NamedTuple):
     source: str = ""
     licence: str = ""
     leaves_out: str = ""
+    fresh_within_hours: float | None = None
 
 
 class Catalog:
@@ -106,6 +107,24 @@ class Catalog:
                         remedy="Take these columns out, or a coarser one that leads to nobody",
                     )
 
+    def require_known_baseline(self) -> None:
+        """Pass if the baseline that serving falls back to is one that training fits.
+
+        Raises:
+            DefinitionError: it is not, and would be missing when it is needed.
+        """
+        fallback = self.deployment and self.deployment.predictions.fallback
+        config = self.model(self.deployment.champion.registered_model) if self.deployment else None
+        if not fallback or not fallback.baseline or config is None:
+            return
+        known = [each.name for each in config.baselines]
+        if fallback.baseline not in known:
+            raise DefinitionError(
+                f"{self.file('serving')}, predictions.fallback.baseline: training declares no such baseline",
+                expected=f"one of {', '.join(known)}" if known else "a baseline of the model",
+                got=f"'{fallback.baseline}'",
+            )
+
     def _attributes(self, location: str) -> dict[str, Any]:
         path = self.folder / location / "defs.yaml"
         if not path.is_file():
@@ -124,7 +143,15 @@ class Catalog:
     def _landed(self) -> Iterator[Table]:
         for each in self.data.landed if self.data else ():
             facts = {"landing": each.landing, "source": each.source, "licence": each.licence}
-            yield self._table(each.name, "raw", each.description, each.contract, is_daily=each.is_daily, **facts)
+            yield self._table(
+                each.name,
+                "raw",
+                each.description,
+                each.contract,
+                is_daily=each.is_daily,
+                fresh_within_hours=each.fresh_within_hours,
+                **facts,
+            )
 
     def _cleaned(self) -> Iterator[Table]:
         """References come first: other tables are made with them."""
@@ -139,6 +166,7 @@ class Catalog:
                 made_from=made_from,
                 is_daily=is_daily,
                 quarantine=self.name(each.quarantine),
+                fresh_within_hours=each.fresh_within_hours,
             )
             told = f"One row refused by the contract of {self.name(each.name)}, with the rules that it broke."
             yield self._table(each.quarantine, "quarantine", told, Quarantine, made_from=made_from, is_daily=is_daily)
@@ -153,6 +181,7 @@ class Catalog:
                 made_from=(derived.source,),
                 is_daily=True,
                 leaves_out=derived.leaves_out,
+                fresh_within_hours=derived.fresh_within_hours,
             )
         for features in self.data.features if self.data else ():
             made_from = tuple(dict.fromkeys((features.rows, *(history.table for history in features.inputs))))
@@ -163,6 +192,7 @@ class Catalog:
                 features.contract,
                 made_from=made_from,
                 is_daily=True,
+                fresh_within_hours=features.fresh_within_hours,
             )
 
     def _served(self) -> Iterator[Table]:
@@ -178,6 +208,7 @@ class Catalog:
             predictions,
             made_from=(predicted.features,),
             is_daily=True,
+            fresh_within_hours=predicted.fresh_within_hours,
         )
         yield self._table(
             quality.name,
@@ -186,6 +217,7 @@ class Catalog:
             quality_contract(predicted.partition_column, predicted.row),
             made_from=(predicted.name, quality.labels),
             is_daily=True,
+            fresh_within_hours=quality.fresh_within_hours,
         )
 
 

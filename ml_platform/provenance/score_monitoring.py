@@ -22,7 +22,7 @@ PREDICT = "in `make dev`, materialize the predictions of days that it answers fo
 
 def dependency_changes_notify(facts: Facts) -> Finding:
     """Somebody is told when a dependency changes."""
-    told = "the platform has no alerts: a changed package or source makes partitions stale, and nobody is told"
+    told = "alerts tell of what failed, is late or is degraded; a changed package or source only makes partitions stale"
     return Finding.unproven(told, "")
 
 

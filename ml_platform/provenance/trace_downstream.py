@@ -150,7 +150,7 @@ class _Downstream:
             for each in self._evidence.history.made(asset, [as_of])
             if each.metadata.get("fingerprint") == model.fingerprint
         ]
-        facts = training_facts(model, self._records.bytes_now(model))
+        facts = training_facts(self._records.tracked(model), self._records.bytes_now(model))
         if changed or is_out_of_date:
             facts["source_is_out_of_date"] = True
         found = self._steps.record_step(asset, as_of, made[-1] if made else None, facts)

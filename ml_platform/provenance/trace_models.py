@@ -13,6 +13,7 @@ from ml_platform.errors import RegistryLogTamperedError
 from ml_platform.serving.promotion import Promotion
 from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.journal import WAITING, Journal
 from ml_platform.tracking.registry_log import RegistryEvent, RegistryLog
 from ml_platform.tracking.trainings import RESULT
 from ml_platform.training.records import ModelVersion, TrainedModel
@@ -69,6 +70,14 @@ class ModelRecords:
         paths = [one.path for one in self._artifacts.list(_folder(asset)) if one.path.endswith(f"/{RESULT}")]
         found = [model for path in paths if (model := self._parsed(TrainedModel, path))]
         return sorted(found, key=lambda each: (each.as_of, each.fingerprint))
+
+    def tracked(self, model: TrainedModel) -> TrainedModel:
+        """The training with the MLflow run that it was given later, if MLflow was away when it was made."""
+        if not model.mlflow_run_id.startswith(WAITING):
+            return model
+        journal = Journal.below(self._artifacts)
+        receipt = journal.receipt(journal.run_of(model.mlflow_run_id))
+        return model.model_copy(update={"mlflow_run_id": receipt.run_id}) if receipt else model
 
     def decisions(self, model: str, fingerprint: str) -> Decisions:
         """What the registry's log tells of the version with that fingerprint; the head in MLflow is not looked at."""

@@ -208,7 +208,7 @@ class _Upstream:
     def _model(self, asset: str, as_of: str, fingerprint: str) -> str:
         model = self._records.trained(asset, as_of, fingerprint)
         made = self._first_made(asset, as_of, fingerprint)
-        facts = training_facts(model, self._records.bytes_now(model)) if model else {}
+        facts = training_facts(self._records.tracked(model), self._records.bytes_now(model)) if model else {}
         found = self._steps.record_step(asset, as_of, made, facts)
         if model is None:
             said = f"There is no record of the training with fingerprint {fingerprint} any more."

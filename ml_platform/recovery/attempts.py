@@ -48,7 +48,7 @@ def batch_count(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> in
     """
     halvings: int = lost_processes(context.run)
     if context.retry_number:
-        events = _events(context.instance, context.run_id)
+        events = _events(context.instance, context.run.run_id)
         step = context.get_step_execution_context().step.key
         halvings += sum(_ran_out(event) for event in events if event.step_key == step)
     return 1 << min(halvings, MOST_HALVINGS)

@@ -8,7 +8,7 @@ Belongs here: marks and where they are kept. Does not: which rung an asset takes
 tells of it (`components.degrading`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -21,7 +21,8 @@ from ml_platform.storage.objects import ObjectStore
 
 Rung = Literal["cached", "last_known", "empty", "last_known_good", "baseline", "inherited"]
 
-_PREFIX = "degraded"
+_PREFIX, _SUFFIX = "degraded", ".json"
+_UNTIL = "@"  # in no name of a partition, which is quoted
 _READERS = 16
 
 
@@ -74,11 +75,19 @@ class Degradations:
 
     def clear(self, table: str, partitions: Iterable[str], until: int | None = None) -> None:
         """Take the marks off, after what is sound is published: in version `until`, for tables that have versions."""
-        for partition in partitions:
-            path = _path(table, partition)
-            if until is not None:
-                self._end(path, until)
+        paths = {_path(table, partition) for partition in partitions}
+        earlier = list(self._kept(f"{_PREFIX}/{table}")) if until is not None else []
+        ended = {path for path in paths if until is not None and self._end(path, until)}
+        for path in paths:
             self.objects.delete(path)
+        for each in earlier:
+            if each.until is not None and each.until != until and _mark_of(each.path) in ended:
+                self.objects.delete(each.path)  # the end just kept says more
+
+    def mark_again(self, table: str, version: int, partitions: Collection[str] | None = None) -> None:
+        """Mark what was degraded in `version` of a table, before that is restored; only `partitions`, if given."""
+        then = self.of(table, lambda: version)
+        self.mark(mark for key, mark in then.items() if partitions is None or key in partitions)
 
     def of(self, table: str, read_at: Callable[[], int] | None = None) -> dict[str, Degradation]:
         """The marks of one table by partition; with `read_at`, those of the version of the table that it returns.
@@ -96,23 +105,19 @@ class Degradations:
         found = self._read([each for each in self._kept(_PREFIX) if each.until is None])
         return sorted(found, key=lambda each: (each.table, each.partition))
 
-    def _end(self, path: str, until: int) -> None:
-        """Keep the mark for those who read a version before `until`; an end that was kept earlier goes."""
+    def _end(self, path: str, until: int) -> bool:
+        """Keep the mark, if there is one, for those who read a version before `until`."""
         try:
             mark = self.objects.read(path)
         except FileNotFoundError:
-            return
-        name = PurePosixPath(path)
-        ended = f"{name.with_suffix('')}@{until}.json"
-        self.objects.write(ended, mark)
-        for each in self._kept(str(name.parent)):
-            if each.until is not None and each.until < until and each.path.startswith(f"{name.with_suffix('')}@"):
-                self.objects.delete(each.path)
+            return False
+        self.objects.write(f"{path.removesuffix(_SUFFIX)}{_UNTIL}{until}{_SUFFIX}", mark)
+        return True
 
     def _kept(self, prefix: str) -> Iterator[_Kept]:
         for info in self.objects.list(prefix):
             path = PurePosixPath(info.path)
-            _, separator, until = path.stem.partition("@")
+            _, separator, until = path.stem.partition(_UNTIL)
             table = str(path.parent.relative_to(_PREFIX))
             yield _Kept(info.path, table, int(until) if separator else None)
 
@@ -127,6 +132,11 @@ class Degradations:
             return Degradation.model_validate_json(self.objects.read(kept.path))
         except FileNotFoundError:
             return None  # it ended since it was listed
+
+
+def _mark_of(ended: str) -> str:
+    """The path of the mark that was kept as `ended`."""
+    return f"{ended.rpartition(_UNTIL)[0]}{_SUFFIX}"
 
 
 def _path(table: str, partition: str) -> str:

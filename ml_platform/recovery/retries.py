@@ -125,7 +125,7 @@ def decide(
         > settings.retry_after_longest_seconds,
     }
     because = next((reason for reason, applies in reasons.items() if applies), "")
-    return Decision(found, attempt, attempt if because and attempt <= retries else retries + 1, because)
+    return Decision(found, attempt, attempt if because else retries + 1, because)
 
 
 def delay_seconds(found: Classified, retry: int, settings: Settings) -> float:
@@ -194,4 +194,4 @@ def _spent(context: dg.OpExecutionContext, settings: Settings) -> bool:
 
 
 def _retries_of_run(context: dg.OpExecutionContext) -> int:
-    return len(context.instance.all_logs(context.run_id, of_type=DagsterEventType.STEP_UP_FOR_RETRY))
+    return len(context.instance.all_logs(context.run.run_id, of_type=DagsterEventType.STEP_UP_FOR_RETRY))

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.execution.pools import MLFLOW
 from ml_platform.lineage.code import project_fingerprint
 from ml_platform.serving.component import ChampionRecord
 from ml_platform.serving.presentation import promotion_metadata
@@ -27,6 +28,7 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
     @dg.asset(
         key=key,
         retry_policy=use_case.retries("guarded", "a version that is promoted is found promoted"),
+        pool=MLFLOW,
         description=record.description,
         deps=[use_case.key(record.model_version)],
         partitions_def=use_case.by_as_of_month,

@@ -1,4 +1,4 @@
-"""One deployment assembled: its three assets, the tables of other locations that they read, its jobs and sensor."""
+"""One deployment assembled: its three assets, the tables of other locations that they read, jobs and sensors."""
 
 import dagster as dg
 
@@ -8,12 +8,13 @@ from ml_platform.serving.champion import champion_asset
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.predictions import predictions_asset
 from ml_platform.serving.quality_asset import quality_asset
+from ml_platform.serving.sensors import DeploymentJobs, deployment_sensors, predictions_schedule
 from ml_platform.serving.sound_champions import sound_champion
 from ml_platform.serving.tables import days_with_a_model, upstream_table
 
 
 def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definitions:
-    """Assets, checks, jobs and sensor of `deployment`.
+    """Assets, checks, jobs, sensors and schedule of `deployment`.
 
     Raises:
         DefinitionError: the contract that the YAML names does not exist.
@@ -21,13 +22,19 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
     version = dg.AssetSpec(use_case.key(deployment.champion.model_version), partitions_def=use_case.by_as_of_month)
     champion = champion_asset(use_case, deployment.champion)
     predictions, quality = predictions_asset(use_case, deployment), quality_asset(use_case, deployment)
+    promote = dg.define_asset_job(
+        f"promote_{use_case.name}_{deployment.champion.name}",
+        dg.AssetSelection.assets(champion),
+        description=f"Promotes the version of {deployment.champion.registered_model} for an as-of month, "
+        "if the gate approved it.",
+    )
     predict = dg.define_asset_job(
         f"predict_{use_case.name}_{deployment.predictions.name}",
         dg.AssetSelection.assets(predictions, quality),
         description="Predicts each day with its champion, and measures the days whose labels have arrived.",
     )
     recompute = recompute_sensor(
-        f"predict_{use_case.name}_again_on_sound_champion",
+        f"predict_{use_case.name}_{deployment.predictions.name}_again_on_sound_champion",
         predict,
         [predictions, quality],
         days_with_a_model(use_case),
@@ -42,14 +49,7 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
             predictions,
             quality,
         ],
-        jobs=[
-            dg.define_asset_job(
-                f"promote_{use_case.name}_{deployment.champion.name}",
-                dg.AssetSelection.assets(champion),
-                description=f"Promotes the version of {deployment.champion.registered_model} for an as-of month, "
-                "if the gate approved it.",
-            ),
-            predict,
-        ],
-        sensors=[recompute],
+        jobs=[promote, predict],
+        schedules=[predictions_schedule(deployment, use_case, predict)],
+        sensors=[recompute, *deployment_sensors(deployment, use_case, DeploymentJobs(promote, predict))],
     )

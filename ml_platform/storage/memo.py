@@ -32,7 +32,7 @@ class Memo:
         self, made_from: Mapping[str, str], published: Mapping[str, PartitionState]
     ) -> dict[str, Mapping[str, Any]]:
         """What was told of each partition that is published as `made_from` would make it again."""
-        entries = self._read()
+        entries = self.entries()
         return {
             partition: entry.told
             for partition, wanted in made_from.items()
@@ -43,7 +43,7 @@ class Memo:
 
     def standing(self, published: Mapping[str, PartitionState]) -> dict[str, Mapping[str, Any]]:
         """What was told of each partition when what is published of it was made, whatever it was made from."""
-        entries = self._read()
+        entries = self.entries()
         return {
             partition: entry.told
             for partition, state in published.items()
@@ -53,16 +53,17 @@ class Memo:
     def record(self, made: Mapping[str, Made]) -> None:
         """Remember `made`; of two writers at once the later keeps its entries."""
         if made:
-            entries = {**self._read(), **made}
+            entries = {**self.entries(), **made}
             self.objects.write(self._path, json.dumps(entries, sort_keys=True).encode())
 
-    @property
-    def _path(self) -> str:
-        return f"memo/{self.table}.json"
-
-    def _read(self) -> dict[str, Made]:
+    def entries(self) -> dict[str, Made]:
+        """What is remembered of each partition; the table may hold something else by now."""
         try:
             stored = self.objects.read(self._path)
         except FileNotFoundError:
             return {}
         return {partition: Made(*entry) for partition, entry in json.loads(stored).items()}
+
+    @property
+    def _path(self) -> str:
+        return f"memo/{self.table}.json"

@@ -93,7 +93,7 @@ def told(error: BaseException) -> str:
     text = str(error)
     known = _IN_A_FEW_WORDS.search(text)
     if known:
-        return next(filter(None, known.groups()))
+        return str(next(filter(None, known.groups())))
     return text.strip().partition("\n")[0][:200] or type(error).__name__
 
 

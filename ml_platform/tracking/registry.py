@@ -26,6 +26,7 @@ from ml_platform.tracking.registry_log import (
     ModelFacts,
     RegistryEvent,
     RegistryLog,
+    folder_of,
 )
 from ml_platform.tracking.standing import (
     CHALLENGER,
@@ -40,6 +41,11 @@ from ml_platform.tracking.standing import (
 __all__ = ["CHALLENGER", "CHAMPION", "LAST_KNOWN_GOOD", "Gate", "ModelRegistry", "RegisteredModel", "RegistryEvent"]
 
 _FOLDER = "registry"
+
+
+def decisions_on(artifacts: ObjectStore, model: str) -> int:
+    """How many entries the log of a model has, by one listing: another number means that something was decided."""
+    return len(artifacts.list(f"{_FOLDER}/{folder_of(model)}"))
 
 
 class ModelRegistry:

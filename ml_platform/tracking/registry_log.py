@@ -89,6 +89,11 @@ class Head(NamedTuple):
         return f"{self.sequence} {self.sha256}"
 
 
+def folder_of(model: str) -> str:
+    """Name of the folder with the log of a model."""
+    return quote(model, safe=" ")
+
+
 @dataclass(frozen=True)
 class RegistryLog:
     """The log of `model`, one object for each entry below `objects`."""
@@ -184,7 +189,7 @@ class RegistryLog:
 
     @property
     def _folder(self) -> str:
-        return quote(self.model, safe=" ")
+        return folder_of(self.model)
 
     def _path(self, sequence: int) -> str:
         return f"{self._folder}/{sequence:08d}.json"

@@ -34,6 +34,7 @@ class Root(NamedTuple):
 
     version: int
     days: int
+    last_day: str
     content_root: str
 
 
@@ -73,7 +74,19 @@ def roots_at(
     published = tables.partitions(name, of_version)
     contents = {day: state.content_hash + _DEGRADED * (day in degraded) for day, state in published.items()}
     known = {month: {day: content for day, content in contents.items() if day < month} for month in months}
-    return {month: Root(of_version or 0, len(days), root_hash(days)) for month, days in known.items() if days}
+    return {
+        month: Root(of_version or 0, len(days), max(days), root_hash(days)) for month, days in known.items() if days
+    }
+
+
+def roots_as_read(tables: TableStore, inputs: Inputs, month: str) -> tuple[Root, Root]:
+    """The roots of the features and the labels that a model of `month` was trained on."""
+    degraded = {*inputs.degraded_days, *inputs.features.left_out_days, *inputs.labels.left_out_days}
+    features, labels = (
+        roots_at(tables, read.table, [month], degraded, read.version)[month]
+        for read in (inputs.features, inputs.labels)
+    )
+    return features, labels
 
 
 def read_together(models: Sequence[ModelConfig]) -> dict[str, frozenset[str]]:
@@ -103,11 +116,10 @@ def tags_of_reading(
     Where the sensor has not observed such a root yet, it is observed now.
     """
     tables: TableStore = context.resources.tables.location.tables()
-    degraded = {*inputs.degraded_days, *inputs.features.left_out_days, *inputs.labels.left_out_days}
     month, tags = context.partition_key, dict[str, str]()
-    for table, read in ((config.features_table, inputs.features), (config.labels_table, inputs.labels)):
+    read = roots_as_read(tables, inputs, month)
+    for table, root in zip((config.features_table, config.labels_table), read, strict=True):
         key = root_key(use_case, table)
-        root = roots_at(tables, read.table, [month], degraded, read.version)[month]
         pointer = _observed(context.instance, key, month, root)
         if pointer is None:
             context.instance.report_runless_asset_event(observation(key, month, root))

@@ -26,7 +26,9 @@ def publish_model(
     own = {month: Lowered("inherited", _told(model))} if model.inputs.degraded_days else {}
     decided = decide(context, key, reads, own)
     degraded = {DEGRADED_TAG: decided.marks[month].reason} if month in decided.marks else {}
-    yield from decided.around(dg.Output(model, metadata={**metadata, **degraded}, tags={**tags, **(decided.tags or {})}))
+    yield from decided.around(
+        dg.Output(model, metadata={**metadata, **degraded}, tags={**tags, **(decided.tags or {})})
+    )
 
 
 def degradation_check(key: dg.AssetKey, model: TrainedModel) -> dg.AssetCheckResult:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.execution.pools import MLFLOW
 from ml_platform.lineage.code import project_fingerprint
 from ml_platform.tracking.entries import Awaited
 from ml_platform.training.config import ModelConfig
@@ -34,6 +35,7 @@ def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinit
     @dg.asset(
         key=key,
         retry_policy=use_case.retries(),
+        pool=MLFLOW,
         description="Scores with 95 % intervals on the holdout and, once there are labels, on the as-of month.",
         ins={
             "model": dg.AssetIn(use_case.key(f"{config.name}_model")),
@@ -77,6 +79,7 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
     @dg.asset(
         key=key,
         retry_policy=use_case.retries("guarded", "the version of a fingerprint is registered once"),
+        pool=MLFLOW,
         description="The model's version in the registry, approved or refused by the gate. Promotion is up to serving.",
         ins={
             "model": dg.AssetIn(use_case.key(f"{config.name}_model")),

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.execution.pools import MLFLOW, TRAINING
 from ml_platform.recovery.isolation import end_with_worker
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.content_roots import root_key, tags_of_reading
@@ -67,6 +68,7 @@ def _open_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefiniti
     @dg.op(
         name=name,
         retry_policy=use_case.retries(),
+        pool=MLFLOW,
         description="Pins the tables, writes what may be learnt from, opens the MLflow run and proposes trials.",
         ins={name: dg.In(dg.Nothing) for name in ("features", "labels", "features_as_of", "labels_as_of")},
         out={"preparation": dg.Out(Preparation), "proposals": dg.DynamicOut(Proposal)},
@@ -90,6 +92,7 @@ def _trial_op(name: str, use_case: UseCase, config: ModelConfig, rung: int) -> d
     @dg.op(
         name=name,
         retry_policy=use_case.retries(),
+        pool=TRAINING,
         description=f"Fits one trial to {iterations} iterations, in a process of its own, and scores it on validation.",
         ins={"preparation": dg.In(Preparation), "proposal": dg.In(Proposal)},
         out=dg.Out(TrialOutcome),
@@ -133,6 +136,7 @@ def _fit_op(name: str, use_case: UseCase, config: ModelConfig) -> dg.OpDefinitio
     @dg.op(
         name=name,
         retry_policy=use_case.retries(),
+        pool=TRAINING,
         description=f"Fits the winner to {config.iterations} iterations, on the whole fit window.",
         ins={"preparation": dg.In(Preparation), **{rung: dg.In(list) for rung in rungs}},
         out=dg.Out(TrainedModel, io_manager_key="records"),

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from ml_platform.components.schedules import monthly
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import DefinitionError
 from ml_platform.training.config import ModelConfig
+from ml_platform.training.content_roots import read_together, root_specs
 from ml_platform.training.evaluation_asset import evaluation_asset, version_asset
 from ml_platform.training.maintenance_job import maintenance_definitions
 from ml_platform.training.model_asset import model_asset
+from ml_platform.training.sensors import roots_sensor, training_sensor
 from ml_platform.training.trainers import check_parameters
 
 
@@ -27,6 +30,7 @@ def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Defin
     return dg.Definitions.merge(
         *(_definitions(model, use_case) for model in models),
         _upstream(models, use_case),
+        dg.Definitions(sensors=[roots_sensor(use_case, models)]),
         maintenance_definitions(use_case),
     )
 
@@ -38,12 +42,14 @@ def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
         dg.AssetSelection.assets(*assets),
         description=f"Searches, fits, evaluates and registers {model.registered_as} for one as-of month.",
     )
-    return dg.Definitions(assets=assets, jobs=[job])
+    schedule = monthly(use_case, job, f"Trains {model.registered_as} for the month that begins.")
+    return dg.Definitions(
+        assets=assets, jobs=[job], sensors=[training_sensor(use_case, model, job)], schedules=[schedule]
+    )
 
 
 def _upstream(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Definitions:
-    """The tables of the data location, as this one has to know them: with their partitions."""
-    tables = dict.fromkeys(table for model in models for table in (model.features_table, model.labels_table))
-    return dg.Definitions(
-        assets=[dg.AssetSpec(use_case.key(table), partitions_def=use_case.by_day) for table in tables]
-    )
+    """The tables of the data location with their partitions, as this one has to know them, and their roots by month."""
+    tables = list(read_together(models))
+    specs = [dg.AssetSpec(use_case.key(table), partitions_def=use_case.by_day) for table in tables]
+    return dg.Definitions(assets=[*specs, *root_specs(use_case, tables)])

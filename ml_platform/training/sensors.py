@@ -3,13 +3,15 @@
 Belongs here: when. Does not: what a content root is (`content_roots`), or how runs are asked for (`components`).
 """
 
+import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml_platform.components.automation import Wait, Wanted, short
+from ml_platform.components.automation import Paging, Wait, Wanted, named, short
 from ml_platform.components.automation_sensor import Job, content_sensor, default_status, is_busy, over, seen_by
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
@@ -17,8 +19,8 @@ from ml_platform.recovery.degradation import Degradations
 from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.location import StorageLocation
 from ml_platform.training.config import ModelConfig
-from ml_platform.training.content_roots import Root, observation, read_together, root_key, roots_at
-from ml_platform.training.records import TrainedModel
+from ml_platform.training.content_roots import Root, observation, read_together, root_key, roots_as_read, roots_at
+from ml_platform.training.records import Inputs
 
 _EVENTS_OF_A_TICK = 200
 
@@ -64,7 +66,7 @@ def roots_sensor(use_case: UseCase, models: Sequence[ModelConfig]) -> dg.SensorD
 
 
 def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.SensorDefinition:
-    """`train_<use case>_<model>_on_new_content`: each month once all days before it are there, and when these change."""
+    """`train_<use case>_<model>_on_new_content`: each month once the days before it are there, and when they change."""
 
     def months(context: dg.SensorEvaluationContext) -> Wanted | Wait:
         location: StorageLocation = context.resources.tables.location
@@ -82,7 +84,7 @@ def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.Senso
         months,
         job,
         "training",
-        over(use_case.by_as_of_month)._replace(partitions_per_run=1),
+        over(use_case.by_as_of_month)._replace(paging=Paging(partitions_per_run=1)),
         description="Trains each as-of month once the day before it is published, and again when the content that its "
         "model learnt from has changed. One month at a time.",
         every_seconds=60,
@@ -101,9 +103,7 @@ def current_roots(
     months, together = use_case.by_as_of_month.get_partition_keys(), read_together(models)
     marks = {table: ledger.of(f"{use_case.name}/{table}").keys() for table in together}
     return {
-        table: roots_at(
-            tables, f"{use_case.name}/{table}", months, {day for other in others for day in marks[other]}
-        )
+        table: roots_at(tables, f"{use_case.name}/{table}", months, {day for other in others for day in marks[other]})
         for table, others in together.items()
     }
 
@@ -118,14 +118,33 @@ def months_to_train(
     """Each month whose last day before it is published, by its roots; settled where its model learnt from these."""
     features, labels = now[model.features_table], now[model.labels_table]
     both = sorted(features.keys() & labels.keys())
-    contents = {month: f"{features[month].content_root} {labels[month].content_root}" for month in both}
-    unseen = [month for month, content in contents.items() if seen.get(month) != short(content)]
+    contents = {month: _content(features[month], labels[month]) for month in both}
     settled, early = set[str](), list[str]()
-    for month in unseen:
+    for month in both:
+        if seen.get(month) == short(contents[month]):
+            continue
         learnt = _learnt_from(location, use_case, model, month)
         if learnt == contents[month]:
             settled.add(month)
-        elif not learnt and not _is_complete(location, use_case, model, month):
+        elif not learnt and min(features[month].last_day, labels[month].last_day) < _day_before(month):
             early.append(month)
-    waits = [f"{early[0]} waits for the day before it."] if early else []
+    waits = [f"{named(early)} wait for {_day_before(early[0])}, the last day to learn from."] if early else []
     return Wanted({month: contents[month] for month in both if month not in early}, frozenset(settled), waits)
+
+
+def _learnt_from(location: StorageLocation, use_case: UseCase, model: ModelConfig, month: str) -> str:
+    """What the model of the month was trained on; empty if there is none."""
+    try:
+        record = location.artifacts().read(record_path(f"{use_case.name}/{model.name}_model", month))
+    except FileNotFoundError:
+        return ""
+    inputs = Inputs.model_validate(json.loads(record)["inputs"])
+    return _content(*roots_as_read(location.tables(), inputs, month))
+
+
+def _content(features: Root, labels: Root) -> str:
+    return f"{features.content_root} {labels.content_root}"
+
+
+def _day_before(month: str) -> str:
+    return str(dt.date.fromisoformat(month) - dt.timedelta(days=1))

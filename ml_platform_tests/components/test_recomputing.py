@@ -20,7 +20,7 @@ RAW, CLEAN = mark("raw", "4", "empty"), mark("clean", "4", "inherited", "raw 4")
 TODAY, TOMORROW = mark("features", "4", "inherited", "clean 4"), mark("features", "5", "inherited", "clean 4")
 
 
-def found(*marks: Degradation, sound: Mapping[str, str] = {}) -> dict[str, dict[str, str]]:  # noqa: B006 - read
+def found(*marks: Degradation, sound: Mapping[str, str] = {}) -> dict[str, dict[str, str]]:
     return due(marks, TABLES, lambda mark: sound.get(mark.name))
 
 

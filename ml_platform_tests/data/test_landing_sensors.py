@@ -2,9 +2,8 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import dagster as dg
 import pytest
@@ -13,6 +12,8 @@ from ml_platform.data.pipeline import build_pipeline
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.resources import storage_resources
+from ml_platform_tests.components import ticking
+from ml_platform_tests.components.ticking import Ticked
 from ml_platform_tests.data.landing_zone import flights_object, weather_object
 from ml_platform_tests.data.test_pipeline import DAY, DAYS, Platform, open_platform, pipeline, use_case
 
@@ -20,51 +21,27 @@ DAYS_SENSOR, REGISTERS_SENSOR = "build_flights_days_on_landing", "refresh_flight
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC).timestamp()
 
 
-class Ticked(NamedTuple):
-    """What one tick asked for, and said."""
-
-    requests: Sequence[dg.RunRequest]
-    told: str
-
-    @property
-    def ranges(self) -> list[str]:
-        """The days of each request."""
-        return [str(request.run_key).partition(":")[0] for request in self.requests]
-
-
-class Sensors:
-    """The sensors of a platform, with their cursors."""
+class Sensors(ticking.Sensors):
+    """The sensors of a platform, whose requests are executed."""
 
     def __init__(self, platform: Platform, root: Path) -> None:
+        """Nothing was evaluated yet."""
+        super().__init__(platform.definitions, platform.instance)
         self.platform, self.root = platform, root
-        self.cursors: dict[str, str | None] = {}
 
-    def tick(self, name: str = DAYS_SENSOR, *, execute: bool = True) -> Ticked:
+    def run(self, name: str = DAYS_SENSOR) -> Ticked:
         """One evaluation, and the runs that it asks for."""
-        repository = self.platform.definitions.get_repository_def()
-        with dg.build_sensor_context(
-            instance=self.platform.instance,
-            cursor=self.cursors.get(name),
-            repository_def=repository,
-            resources={"tables": repository.get_top_level_resources()["tables"]},
-        ) as context:
-            result = repository.get_sensor_def(name).evaluate_tick(context)
-        self.cursors[name] = result.cursor
-        for request in result.run_requests or []:
-            if execute:
-                self.run(request, name)
-        return Ticked(result.run_requests or [], result.skip_message or "")
-
-    def run(self, request: dg.RunRequest, sensor: str) -> None:
-        """The run of one request."""
-        job = self.platform.definitions.resolve_job_def(sensor.rpartition("_on_")[0])
-        job.execute_in_process(
-            instance=self.platform.instance,
-            partition_key=request.partition_key,
-            tags=dict(request.tags),
-            asset_selection=request.asset_selection,
-            raise_on_error=False,
-        )
+        ticked = self.tick(name)
+        job = self.platform.definitions.resolve_job_def(name.rpartition("_on_")[0])
+        for request in ticked.requests:
+            job.execute_in_process(
+                instance=self.platform.instance,
+                partition_key=request.partition_key,
+                tags=dict(request.tags),
+                asset_selection=request.asset_selection,
+                raise_on_error=False,
+            )
+        return ticked
 
     def land(self, path: str, data: bytes) -> None:
         """Have an object land, some time ago."""
@@ -95,39 +72,38 @@ def sensors(tmp_path: Path) -> Iterator[Sensors]:
 
 
 def test_what_landed_is_ingested_once_and_what_changed_again_with_what_looks_back_on_it(sensors: Sensors) -> None:
-    assert sensors.tick().ranges == [f"{DAYS[0]} to {DAYS[-1]}"]
-    assert sensors.tick().told == "Nothing has changed since the last request."
+    assert sensors.run().ranges == [f"{DAYS[0]} to {DAYS[-1]}"]
+    assert sensors.run().told == "Nothing has changed since the last request."
     sensors.cursors.clear()
-    assert sensors.tick().told == "Nothing has changed since the last request."
+    assert sensors.run().told == "Nothing has changed since the last request."
     sensors.land(f"flights/weather/{DAY}.csv", weather_object(DAY, wind_speed_mph=20.5))
-    assert sensors.tick().ranges == [str(DAY)]
-    followed = sensors.tick()
+    assert sensors.run().ranges == [str(DAY)]
+    followed = sensors.run()
     assert followed.ranges == [f"{DAYS[1]} to {DAYS[2]}"]
-    assert followed.requests[0].asset_selection == [dg.AssetKey(["flights", "delay_features"])]
-    assert sensors.tick().told == "Nothing has changed since the last request."
+    assert followed.assets == ["delay_features"]
+    assert sensors.run().told == "Nothing has changed since the last request."
 
 
 def test_a_bad_object_holds_up_no_other_and_what_it_held_up_is_made_good_when_it_lands_again(sensors: Sensors) -> None:
     for kind in ("flights", "weather"):
         sensors.platform.landing.delete(f"flights/{kind}/{DAYS[2]}.csv")
     sensors.land(f"flights/flights/{DAY}.csv", b"")
-    ticks = [sensors.tick() for _ in range(4)]
+    ticks = [sensors.run() for _ in range(4)]
     assert f"2 failed and are not asked for again before they change: {DAY}, {DAYS[1]}" in ticks[-1].told
     assert set(sensors.platform.tables.partitions("flights/clean")) == {str(DAYS[1])}
     sensors.land(f"flights/flights/{DAY}.csv", flights_object(DAY))
-    assert [sensors.tick().ranges, sensors.tick().ranges] == [[str(DAY)], [str(DAYS[1])]]
+    assert [sensors.run().ranges, sensors.run().ranges] == [[str(DAY)], [str(DAYS[1])]]
     assert set(sensors.platform.tables.partitions("flights/delay_features")) == {str(day) for day in DAYS[:2]}
 
 
 def test_a_changed_register_has_its_own_tables_read_again(sensors: Sensors) -> None:
-    assert sensors.tick(REGISTERS_SENSOR).requests == []
+    assert sensors.run(REGISTERS_SENSOR).requests == []
     sensors.land("flights/airlines.csv", b"carrier,name\nAA,American\n")
-    asked = sensors.tick(REGISTERS_SENSOR).requests[0].asset_selection or []
-    assert [key.path[-1] for key in asked] == ["airlines_raw", "airlines", "airlines_quarantine"]
+    assert sensors.run(REGISTERS_SENSOR).assets == ["airlines_raw", "airlines", "airlines_quarantine"]
     assert sensors.platform.tables.scan("flights/airlines").collect()["name"].to_list() == ["American"]
 
 
 def test_days_wait_for_the_registers_that_they_are_made_with(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         emptied = Sensors(platform_on(Settings(home=tmp_path), instance), tmp_path)
-        assert emptied.tick().told == "Days wait until these are published: airports."
+        assert emptied.tick(DAYS_SENSOR).told == "Days wait until these are published: airports."

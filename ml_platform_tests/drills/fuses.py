@@ -3,6 +3,7 @@
 Belongs here: what happens inside a step. Does not: what is done to processes from outside (`processes`).
 """
 
+import ctypes
 import os
 import resource
 import signal
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-Fault = Literal["kill", "hang", "out_of_memory", "value_error"]
+Fault = Literal["kill", "hang", "out_of_memory", "disk_full", "value_error"]
 HANGS_SECONDS = 60.0
 SPARE_BYTES = 256 * 2**20
 """Address space that is left to a process before it is out of memory."""
@@ -56,6 +57,8 @@ def burn(path: Path) -> None:
             _hang(burnt(path))
         case "out_of_memory":
             _run_out_of_memory()
+        case "disk_full":
+            ctypes.CDLL(None).arm(str(path.parents[1] / "lake").encode(), 1, 1)  # of faults/file_faults.c, preloaded
         case "value_error":
             raise ValueError("the fuse burnt down")
 

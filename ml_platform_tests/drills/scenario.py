@@ -91,26 +91,30 @@ def undisturbed() -> Mapping[str, str]:
     """Content hash of each partition, and what readers see, after every day was built and nothing disturbed it."""
     with _temporary_home() as home:
         prepare(home)
-        _build(home, *DAYS)
-        return content(home)
+        _build(Settings(home=home), *DAYS)
+        return content(StorageLocation.of(Settings(home=home)).tables())
 
 
 @cache
 def before() -> Mapping[str, str]:
     """The same before the run."""
-    return content(_prepared())
+    return content(StorageLocation.of(Settings(home=_prepared())).tables())
 
 
-def content(home: Path) -> dict[str, str]:
+def content(tables: TableStore) -> dict[str, str]:
     """Content hash of each partition by "<table> <day>", and under `rows` what a reader sees of the day."""
-    tables = StorageLocation.of(Settings(home=home)).tables()
     hashes = {f"{name} {day}": s.content_hash for name in TABLES for day, s in tables.partitions(name).items()}
     return {**hashes, "rows": rows_hash(tables)}
 
 
 def lost(home: Path, *days: dt.date) -> str:
     """What differs from an undisturbed run in these days (the first unless said), in words; empty if nothing does."""
-    wanted, found = undisturbed(), content(home)
+    return lost_in(StorageLocation.of(Settings(home=home)).tables(), *days)
+
+
+def lost_in(tables: TableStore, *days: dt.date) -> str:
+    """The same of these tables."""
+    wanted, found = undisturbed(), content(tables)
     names = [f"{name} {day}" for name in TABLES for day in days or (DAY,)]
     return ", ".join(name for name in names if found.get(name) != wanted[name])
 
@@ -118,18 +122,22 @@ def lost(home: Path, *days: dt.date) -> str:
 @cache
 def _prepared() -> Path:
     home = Path(tempfile.mkdtemp(prefix="drills-"))
-    settings = Settings(home=home)
-    land_days(StorageLocation.of(settings).landing(), DAYS)
-    _build(home, DAY, job="refresh_flights_references")
-    _build(home, DAY)
-    correct(settings)
-    publish(StorageLocation.of(settings).tables(), departures(days=60, each_day=30))
+    prepare_at(Settings(home=home))
+    publish(StorageLocation.of(Settings(home=home)).tables(), departures(days=60, each_day=30))
     return home
 
 
-def _build(home: Path, *days: dt.date, job: str = "build_flights_days") -> None:
+def prepare_at(settings: Settings) -> None:
+    """The first day published and then corrected, wherever `settings` say."""
+    land_days(StorageLocation.of(settings).landing(), DAYS)
+    _build(settings, DAY, job="refresh_flights_references")
+    _build(settings, DAY)
+    correct(settings)
+
+
+def _build(settings: Settings, *days: dt.date, job: str = "build_flights_days") -> None:
     """One run in this process."""
-    resources = dg.Definitions(resources=storage_resources(Settings(home=home)), executor=dg.in_process_executor)
+    resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)
     definitions = dg.Definitions.merge(build_pipeline(pipeline(), use_case()), resources)
     tags = {f"dagster/asset_partition_range_{e}": str(days[i]) for e, i in (("start", 0), ("end", -1))}
     with dg.DagsterInstance.ephemeral() as instance:

@@ -15,6 +15,7 @@ from ml_platform.settings import Settings
 from ml_platform.storage.io_managers import DeltaTableIOManager
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.resources import storage_resources
+from ml_platform.tracking.replaying import tell_mlflow_what_waited
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.training.pipeline import build_pipeline as build_training
 from ml_platform_tests.data.test_pipeline import pipeline, use_case
@@ -40,7 +41,8 @@ class FusedTables(DeltaTableIOManager):
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """`build_days` in the worker, as the data location runs it; the rest each step in a process, as training does."""
-    resources = {**storage_resources(settings), "tracking": MlflowTracking.from_settings(settings)}
+    tracking = MlflowTracking.from_settings(settings)
+    resources = {**storage_resources(settings), "tracking": tracking}
     resources["tables"] = FusedTables(location=StorageLocation.of(settings))
     days = dg.AssetSelection.assets(*(["flights", name] for name in DAILY)).required_multi_asset_neighbors()
     jobs = [
@@ -50,7 +52,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(
         build_data(pipeline(), use_case()),
         build_training([CONFIG], toy_use_case()),
-        dg.Definitions(jobs=jobs, resources=resources, executor=isolated_executor(settings, [__name__])),
+        dg.Definitions(
+            jobs=jobs,
+            resources=resources,
+            sensors=[tell_mlflow_what_waited(tracking)],
+            executor=isolated_executor(settings, [__name__]),
+        ),
     )
 
 

@@ -9,11 +9,13 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from ml_platform.execution.executors import isolated_executor, warm_up
+from ml_platform.execution.executors import isolated_executor, steps_at_once, warm_up
 from ml_platform.execution.launch import CodeLocation, RunRequest, run_job
 from ml_platform.execution.preload import LIST_FILE, step_modules
+from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG
 from ml_platform.settings import Settings
 from ml_platform_tests.execution.instances import platform_instance
 
@@ -73,10 +75,14 @@ def test_importing_starts_no_thread_that_a_fork_would_lose() -> None:
 
 
 def test_steps_run_side_by_side_as_far_as_the_settings_allow() -> None:
-    executor = isolated_executor(Settings(max_parallel_steps=3))
-    config = executor.apply_config_mapping({"config": {}}).value
-    assert config is not None
-    assert config["config"]["max_concurrent"] == 3
+    executor = isolated_executor(Settings(max_parallel_steps=3)).executor_creation_fn
+    assert executor is not None
+    assert executor(None)._max_concurrent == 3  # type: ignore[arg-type]  # no part of the context is read
+
+
+@pytest.mark.parametrize(("lost", "at_once"), [("0", 4), ("1", 2), ("2", 1), ("9", 1)])
+def test_a_run_that_lost_workers_runs_fewer_steps_at_once(lost: str, at_once: int) -> None:
+    assert steps_at_once(4, dg.DagsterRun("train", tags={LOST_PROCESSES_TAG: lost})) == at_once
 
 
 def test_the_modules_of_a_location_are_preloaded_last() -> None:

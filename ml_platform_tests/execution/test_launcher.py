@@ -11,9 +11,11 @@ import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
 from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ml_platform.execution.launch import ALL_ASSETS_JOB
-from ml_platform.execution.launcher import worker_process
+from ml_platform.execution.launcher import WORKER_TAG, worker_process, worker_tag
+from ml_platform.recovery.lost_processes import lost_processes
 from ml_platform.settings import PROJECT_ROOT
 from ml_platform_tests.execution.instances import platform_instance
 from ml_platform_tests.execution.toy_location import TOY
@@ -58,7 +60,7 @@ def test_a_launched_run_succeeds_in_another_process(instance: dg.DagsterInstance
         instance, launched(instance, "flights", **{"dagster/partition": "2013-01-05"}), lambda r: r.is_finished
     )
     assert run.status is DagsterRunStatus.SUCCESS
-    assert worker_process(run) is None
+    assert f" {os.getpid()} " not in run.tags[WORKER_TAG]
 
 
 def test_a_canceled_run_stops(instance: dg.DagsterInstance) -> None:
@@ -69,11 +71,38 @@ def test_a_canceled_run_stops(instance: dg.DagsterInstance) -> None:
     assert not instance.run_launcher.terminate(run_id)
 
 
-def test_a_killed_worker_is_missed(instance: dg.DagsterInstance) -> None:
+def test_a_killed_worker_is_told_at_once_with_its_signal_and_the_run_is_retried(instance: dg.DagsterInstance) -> None:
+    run_id = launched(instance, "patience")
+    worker = worker_process(wait_for(instance, run_id, has_started))
+    os.kill(worker or 0, signal.SIGKILL)
+    run = wait_for(instance, run_id, lambda r: WILL_RETRY_TAG in r.tags)
+    assert run.tags[WILL_RETRY_TAG] == "true"
+    assert lost_processes(run) == 1
+    assert f"process {worker}, was killed by SIGKILL" in instance.all_logs(run_id)[-1].message
+
+
+def test_a_killed_worker_that_nobody_watches_is_missed(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     run = wait_for(instance, launched(instance, "patience"), has_started)
-    assert instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
-    os.kill(worker_process(run) or 0, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING:
-        assert time.monotonic() < deadline
-    assert instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
+    with platform_instance(tmp_path) as other:
+        assert other.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        os.kill(worker_process(run) or 0, signal.SIGKILL)
+        wait_for(other, run.run_id, lambda r: worker_process(r) is None)
+        assert other.run_launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
+
+
+def test_a_worker_that_goes_on_is_killed_once_its_run_is_canceled_from_outside(instance: dg.DagsterInstance) -> None:
+    run = wait_for(instance, launched(instance, "patience"), has_started)
+    instance.report_run_canceled(run)
+    assert wait_for(instance, run.run_id, lambda r: worker_process(r) is None).status is DagsterRunStatus.CANCELED
+
+
+def test_a_retry_is_not_taken_for_having_the_worker_of_the_run_that_it_retries() -> None:
+    tags = worker_tag("first", os.getpid())
+    assert worker_process(DagsterRun("train", run_id="first", tags=tags)) == os.getpid()
+    assert worker_process(DagsterRun("train", run_id="second", tags=tags)) is None
+
+
+def test_a_process_id_that_was_given_out_again_is_no_worker() -> None:
+    tags = worker_tag("first", os.getpid())
+    later = {WORKER_TAG: tags[WORKER_TAG] + "0"}
+    assert worker_process(DagsterRun("train", run_id="first", tags=later)) is None

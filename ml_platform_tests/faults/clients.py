@@ -164,7 +164,7 @@ def _be_a_client(command: Command, sender: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
-    os.environ.update(_environment(command.settings))
+    os.environ.update(environment_of(command.settings))
     files = ctypes.CDLL(None)  # with `file_faults` in it, if that is loaded
     if command.strike is not None:
         files.arm(str(command.settings.home).encode(), command.strike.at, command.strike.disk_full)
@@ -177,8 +177,9 @@ def _be_a_client(command: Command, sender: int) -> None:
     os._exit(code)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that lead another process to these settings: those that were set."""
+    values = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
     told = {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in values.items()}
     return {f"ML_PLATFORM_{name.upper()}": str(value) for name, value in told.items() if value is not None}
 

@@ -146,7 +146,7 @@ class Explorer:
 @asynccontextmanager
 async def explorer(server: ObjectServer | None, folder: Path, operations: Sequence[str]) -> AsyncIterator[Explorer]:
     """Ready to try the points of `operations` on a server, or on local files without one."""
-    preload = "" if server else str(_file_faults(folder))
+    preload = "" if server else str(file_faults(folder))
     async with warm_process(folder, CLIENTS_AT_ONCE, operations, preload) as lines:
         yield Explorer(server, folder, lines)
 
@@ -202,7 +202,7 @@ def _shortened(request: str) -> str:
     return f"{method} {re.sub(r'/lake/[0-9a-f]{12}|[0-9a-f]{12}%2F', '', path)[:120]}"
 
 
-def _file_faults(folder: Path) -> Path:
+def file_faults(folder: Path) -> Path:
     """The library that strikes changes of files, compiled."""
     library = folder / "file_faults.so"
     source = Path(__file__).with_name("file_faults.c")

@@ -41,7 +41,12 @@ class Driver:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        environment = {**os.environ, "ML_PLATFORM_HOME": str(home), "ML_PLATFORM_MAX_PARALLEL_STEPS": "2"}
+        environment = {
+            **os.environ,
+            "ML_PLATFORM_HOME": str(home),
+            "ML_PLATFORM_MAX_PARALLEL_STEPS": "2",
+            "ML_PLATFORM_RESOURCE_RETRIES": "0",  # a killed step ends its run, which is then retried from outside
+        }
         command = [sys.executable, "-W", "ignore", "-m", __name__]
         self.process = subprocess.Popen(
             command,

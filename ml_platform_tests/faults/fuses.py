@@ -14,7 +14,7 @@ from ml_platform.settings import Settings
 from ml_platform.tracking.models import TabularModel
 from ml_platform.training.trainers import FitPlan, HistGradientBoosting, TrainingData
 
-Fault = Literal["kill", "kill_parent", "fail"]
+Fault = Literal["kill", "kill_parent", "fail", "spoil_and_kill"]
 SECONDS_TO_BE_FOUND_DEAD = 30
 """A process that killed its parent waits so long for its own end; one that lives on would go on with its work."""
 
@@ -46,6 +46,10 @@ def burn(path: Path) -> None:
             assert parent.pid is not None
             os.kill(parent.pid, signal.SIGKILL)
             time.sleep(SECONDS_TO_BE_FOUND_DEAD)
+        case "spoil_and_kill":
+            newest = max(path.parent.parent.glob("artifacts/training/**/checkpoints/*.checkpoint"))
+            os.truncate(newest, newest.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
         case "fail":
             raise ValueError("the fuse burnt down")
 

@@ -82,7 +82,7 @@ class FaultProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                request = await _read_request(reader, writer)
+                request = await read_request(reader, writer)
                 self.seen.append(request.line)
                 struck = len(self.seen) == self._at
                 if struck and self._fault not in _REFUSALS:
@@ -135,7 +135,7 @@ async def fault_proxy(
         await proxy.quiet()
 
 
-async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request:
+async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request:
     head = await reader.readuntil(b"\r\n\r\n")
     if _header(head, b"Expect"):
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -81,26 +81,43 @@ def wait_for_the_end_of(process_id: int, seconds: float) -> bool:
     return False
 
 
-def test_a_killed_fit_is_retried_from_its_last_checkpoint_to_the_same_bytes(world: World) -> None:
+def resumed(world: World) -> tuple[int, tuple[int, ...], int, int]:
+    """From which iteration, past which checkpoints; trials found again, trials run."""
+    known = world.model().resumption
+    assert known is not None
+    return known.from_iteration, known.skipped_checkpoints, known.trials_found, known.trials_run
+
+
+def test_a_killed_fit_is_begun_again_in_its_run_from_its_last_checkpoint(world: World) -> None:
     world.lay("kill", world.winner, WHOLE_FIT)
-    killed = world.driver.run()
+    attempt = world.driver.run()
+    assert attempt.saved == ["8 iterations are saved.", "16 iterations are saved.", "20 iterations are saved."]
+    assert world.sha256_of(attempt) == world.undisturbed
+    assert resumed(world) == (16, (), 0, 4)
+
+
+def test_a_failed_fit_is_retried_by_hand_from_its_last_checkpoint_to_the_same_bytes(world: World) -> None:
+    world.lay("fail", world.winner, WHOLE_FIT)
+    failed = world.driver.run()
     retried = world.driver.retry()
-    assert not killed.succeeded
-    assert "SIGKILL" in killed.error
-    assert killed.saved == ["8 iterations are saved.", "16 iterations are saved."]
+    assert "the fuse burnt down" in failed.error
+    assert failed.saved == ["8 iterations are saved.", "16 iterations are saved."]
     assert retried.steps == ["toy__delay_model.toy_delay_fit"]
     assert retried.saved == ["20 iterations are saved."]
     assert world.sha256_of(retried) == world.undisturbed
+    assert resumed(world) == (16, (), 4, 0)
 
 
 def test_a_corrupt_checkpoint_costs_one_interval_and_no_bit(world: World) -> None:
-    world.lay("kill", world.winner, WHOLE_FIT)
+    world.lay("fail", world.winner, WHOLE_FIT)
     world.driver.run()
     newest = Path(next(path for path in world.files("checkpoints/*") if path.endswith(f"{LAST_CHECKPOINT}.checkpoint")))
     os.truncate(newest, newest.stat().st_size // 2)
     again = world.driver.run()
     assert again.saved == ["16 iterations are saved.", "20 iterations are saved."]
     assert world.sha256_of(again) == world.undisturbed
+    assert resumed(world) == (8, (16,), 4, 0)
+    assert any("after 16 iterations cannot be used" in told for told in again.messages)
 
 
 def test_a_killed_run_takes_its_step_with_it_and_a_new_one_repeats_no_trial(world: World) -> None:
@@ -115,23 +132,20 @@ def test_a_killed_run_takes_its_step_with_it_and_a_new_one_repeats_no_trial(worl
     assert world.sha256_of(again) == world.undisturbed
 
 
-def test_a_killed_trial_and_one_that_raises_fail_alone(world: World) -> None:
+def test_a_killed_trial_is_tried_again_alone_and_one_that_raises_fails_alone(world: World) -> None:
     world.lay("kill", RATES[1], FIRST_RUNG)
     world.lay("fail", RATES[2], FIRST_RUNG)
-    assert world.driver.run().succeeded
-    failures = [trial.failure or "" for trial in world.model().trials]
-    assert [failure.partition(" ")[0] for failure in failures] == ["", "The", "ValueError:", ""]
-    assert "killed by SIGKILL" in failures[1]
+    attempt = world.driver.run()
+    assert attempt.succeeded
+    assert any("Trial 1 is tried again" in told and "killed by SIGKILL" in told for told in attempt.messages)
+    trials = world.model().trials
+    assert [(each.failure or "").partition(" ")[0] for each in trials] == ["", "", "ValueError:", ""]
+    assert [each.attempts for each in trials] == [1, 2, 1, 1]
 
 
-def test_a_killed_step_takes_its_trial_with_it_and_a_retry_runs_only_what_is_missing(world: World) -> None:
+def test_a_killed_step_takes_its_trial_with_it_and_is_begun_again_alone(world: World) -> None:
     burnt = world.lay("kill_parent", RATES[1], FIRST_RUNG)
-    killed = world.driver.run()
+    attempt = world.driver.run()
     assert wait_for_the_end_of(int(burnt.read_text()), seconds=5)
-    retried = world.driver.retry()
-    assert not killed.succeeded
-    assert [step.rpartition(".")[2] for step in retried.steps[:2]] == [
-        "toy_delay_trial_rung_0[trial_1]",
-        "toy_delay_promote_0",
-    ]
-    assert world.sha256_of(retried) == world.undisturbed
+    assert world.sha256_of(attempt) == world.undisturbed
+    assert [trial.attempts for trial in world.model().trials] == [1, 1, 1, 1]

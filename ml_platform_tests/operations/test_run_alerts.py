@@ -1,5 +1,6 @@
 import dagster as dg
 import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 from ml_platform.operations import run_alerts
@@ -19,7 +20,7 @@ def test_a_failed_run_is_one_alert_with_what_is_served_meanwhile(watched: Watche
     assert watched.look() == ["toy/clean x1"]
     alert = watched.center.open()[0].alert
     assert alert.what.endswith(f"for {DAYS[0]}: toy/clean 2013-07-04 refused 9 of 10 toys. Mend the toys.")
-    assert alert.served_meanwhile.startswith(f"toy/clean {DAYS[0]} as it was published at")
+    assert alert.served_meanwhile.startswith(f"toy/clean {DAYS[0]} as it was, published ")
     assert (alert.error_class, alert.error, alert.partitions) == ("data", "ContractViolatedError", 1)
     assert alert.run_url == f"http://ui/runs/{run_id}"
 
@@ -131,5 +132,5 @@ def test_a_check_that_does_not_pass_is_an_alert_until_it_does(watched: Watched, 
     assert watched.look() == []
 
 
-def _graph(world: World):  # type: ignore[no-untyped-def]
+def _graph(world: World) -> AssetGraph:
     return dg.Definitions(assets=world.assets).resolve_asset_graph()

@@ -1,9 +1,12 @@
 """Two tables of toys by day, whose runs fail as a test wants."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from ml_platform.errors import ContractViolatedError
+from ml_platform.recovery.retries import StepRetries
 
 DAYS = ["2013-07-04", "2013-07-05", "2013-07-06"]
 BY_DAY = dg.StaticPartitionsDefinition(DAYS)
@@ -26,9 +29,10 @@ class World:
             key=["toy", "clean"],
             partitions_def=BY_DAY,
             check_specs=[check],
+            retry_policy=StepRetries(),
             backfill_policy=dg.BackfillPolicy.single_run(),
         )
-        def clean(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]
+        def clean(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
             if self.error:
                 raise self.error
             for key in context.partition_keys:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from ml_platform.execution.launch import CodeLocation
 from ml_platform.recovery.attempts import batch_count
 from ml_platform.recovery.retries import StepRetries
+
+LOCATION = CodeLocation("failing", __name__)
 
 
 class Sieve(dg.IOManager):
@@ -83,10 +86,14 @@ def unread(unwritten: int) -> int:
 
 
 ASSETS = [wrong, flaky, unreachable, not_repeatable, refused, large, killed, unwritten, unread]
+FORKED = dg.multiprocess_executor.configured(
+    {"start_method": {"forkserver": {"preload_modules": [__name__]}}}, "forked"
+)
 defs = dg.Definitions(
     ASSETS,
-    jobs=[dg.define_asset_job("all_of_them", "*", executor_def=dg.multiprocess_executor)],
+    jobs=[dg.define_asset_job("all_of_them", "*", executor_def=FORKED)],
     resources={"io_manager": dg.IOManagerDefinition.hardcoded_io_manager(Sieve())},
+    executor=dg.in_process_executor,
 )
 
 

@@ -47,8 +47,19 @@ def test_of_two_ends_the_later_is_kept_and_a_mark_that_stands_says_what_is_so_no
         ledger.mark([mark("a")])
         ledger.clear("toy/clean", ["a"], until=until)
     assert ledger.of("toy/clean", lambda: 8) == {"a": mark("a")}
+    ledger.clear("toy/clean", ["a"], until=11)  # there is nothing to take off, and nothing to forget
+    assert ledger.of("toy/clean", lambda: 8) == {"a": mark("a")}
     ledger.mark([mark("a", rung="empty")])
     assert ledger.of("toy/clean", lambda: 3)["a"].rung == "empty"
+
+
+def test_what_was_degraded_in_a_version_is_marked_again_before_that_is_restored(ledger: Degradations) -> None:
+    ledger.mark([mark("a"), mark("b")])
+    ledger.clear("toy/clean", ["a", "b"], until=7)
+    ledger.mark_again("toy/clean", 7)
+    assert ledger.all() == []
+    ledger.mark_again("toy/clean", 6, ["b"])
+    assert ledger.all() == [mark("b")]
 
 
 def test_the_version_is_asked_for_only_where_marks_have_ended(ledger: Degradations) -> None:

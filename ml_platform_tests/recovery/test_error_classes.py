@@ -47,6 +47,11 @@ def s3_error(url: str) -> BaseException:
     return raised(lambda: StorageLocation.of(settings).landing().read("a"))
 
 
+def crash(exit_code: int) -> BaseException:
+    """What Dagster's executor raises for a step's process that ended without a word."""
+    return ChildProcessCrashException(1, exit_code=exit_code)  # type: ignore[no-untyped-call]
+
+
 def asked_by_boto(url: str) -> None:
     """One request of botocore, not repeated."""
     import boto3
@@ -146,10 +151,10 @@ def test_a_store_that_does_not_answer_may_pass_and_one_that_is_none_does_not() -
         (RuntimeError("c"), "code"),
         (KeyboardInterrupt(), "cancelled"),
         (DagsterExecutionInterruptedError(), "cancelled"),
-        (ChildProcessCrashException(1, exit_code=-9), "resource"),
-        (ChildProcessCrashException(1, exit_code=-6), "resource"),
-        (ChildProcessCrashException(1, exit_code=-15), "cancelled"),
-        (ChildProcessCrashException(1, exit_code=1), "code"),
+        (crash(-9), "resource"),
+        (crash(-6), "resource"),
+        (crash(-15), "cancelled"),
+        (crash(1), "code"),
         (WriteConflictError("two writers"), "transient"),
     ],
 )
@@ -175,7 +180,8 @@ def test_a_wrong_expression_is_code_and_an_allocation_that_fails_is_not() -> Non
 
 
 def test_mlflow_is_known_by_its_code_and_by_its_cause_where_that_says_nothing() -> None:
-    from mlflow.exceptions import INVALID_PARAMETER_VALUE, REQUEST_LIMIT_EXCEEDED, MlflowException, RestException
+    from mlflow.exceptions import MlflowException, RestException
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, REQUEST_LIMIT_EXCEEDED
 
     unreachable = MlflowException("the API failed")
     unreachable.__context__ = ConnectionError()
@@ -183,7 +189,7 @@ def test_mlflow_is_known_by_its_code_and_by_its_cause_where_that_says_nothing() 
         MlflowException("slow down", REQUEST_LIMIT_EXCEEDED),
         MlflowException("no such metric", INVALID_PARAMETER_VALUE),
         MlflowException("something"),
-        RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}),
+        RestException({"error_code": "TEMPORARILY_UNAVAILABLE"}),  # type: ignore[no-untyped-call]
         unreachable,
     ]
     assert [classify(each).error_class for each in errors] == ["throttled", "code", "code", "transient", "transient"]
@@ -199,7 +205,7 @@ def test_the_outermost_error_that_is_known_decides() -> None:
 
 def test_what_dagster_wraps_is_looked_into() -> None:
     def fail() -> None:
-        raise DagsterExecutionStepExecutionError(
+        raise DagsterExecutionStepExecutionError(  # type: ignore[no-untyped-call]
             "op failed",
             user_exception=TimeoutError(),
             original_exc_info=(None, None, None),

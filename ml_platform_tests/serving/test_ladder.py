@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from ml_platform.components.use_case import load_use_case
 from ml_platform.errors import ContractViolatedError, NoModelAnswersError, StorageUnreachableError
 from ml_platform.local_servers.ports import free_ports
 from ml_platform.recovery.degradation import Degradation, Degradations
@@ -15,10 +16,11 @@ from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.decisions import promote, roll_back
 from ml_platform.serving.declared import Deployed
 from ml_platform.serving.ladder import ModelLadder, Predicted, path_of
+from ml_platform.serving.sound_champions import sound_champion
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.registry import RegisteredModel
-from ml_platform_tests.serving.scenario import KEYS, NAME, World, flights
+from ml_platform_tests.serving.scenario import FOLDER, KEYS, NAME, World, deployment, flights
 
 DAYS = ("2013-10-31", "2013-11-01", "2013-11-02")
 PREDICTIONS = "flights/delay_predictions"
@@ -167,6 +169,28 @@ def test_a_promoted_version_that_a_person_rejected_is_no_last_known_good(served:
     served.tracking.registry.set_approval(NAME, 1, is_approved=False, by="Ada", reason="leaks")
     damage(served, 2)
     assert why(predicted(served)).startswith("baseline: ")
+
+
+def test_a_degraded_day_is_due_again_once_its_champion_or_the_bytes_of_it_are_others(served: World) -> None:
+    due = sound_champion(load_use_case(FOLDER), deployment().champion)
+    sound = damage(served, 2)
+    predict_again(served)
+    mark = marks(served)["2013-11-01"]
+    assert due(served.location, mark) is None
+    served.location.artifacts().delete(next(iter(sound)))
+    assert due(served.location, mark) is None
+    roll_back(served.places, DEPLOYED, NAME, to=None, reason="damaged", by="ops")
+    other = due(served.location, mark)
+    assert other is not None
+    assert other.startswith(version(served, 1).sha256)
+
+
+def test_restored_bytes_make_a_degraded_day_due(served: World) -> None:
+    due = sound_champion(load_use_case(FOLDER), deployment().champion)
+    sound = damage(served, 2)
+    predict_again(served)
+    restore(served, sound)
+    assert due(served.location, marks(served)["2013-11-01"]) is not None
 
 
 class Wrong:

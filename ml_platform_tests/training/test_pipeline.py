@@ -105,6 +105,7 @@ def test_every_check_of_the_gate_is_recorded(world: World) -> None:
         "saved_model_loads_and_scores": True,
         "challenger_is_not_worse_than_champion": True,
         "challenger_is_not_worse_on_any_slice": True,
+        "is_not_degraded": True,
     }
 
 

@@ -102,11 +102,14 @@ class AlertCenter:
         return is_new
 
     def mend(self, fingerprint: str, mended: Iterable[Affected], what: str) -> bool:
-        """Take what is mended off an alert; when nothing is left it is resolved. Whether it was."""
+        """Take what is mended off an alert; when nothing is left it is resolved. Whether it was.
+
+        What has failed anew since `mended` was read stays.
+        """
         with self._state.writing() as connection:
             connection.executemany(
-                "DELETE FROM affected WHERE fingerprint = ? AND thing = ? AND partition = ?",
-                [(fingerprint, each.thing, each.partition) for each in mended],
+                "DELETE FROM affected WHERE fingerprint = ? AND thing = ? AND partition = ? AND after_event = ?",
+                [(fingerprint, *each) for each in mended],
             )
             query = "SELECT count(*) FROM affected WHERE fingerprint = ?"
             is_over = connection.execute(query, (fingerprint,)).fetchone()[0] == 0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.alerts.delivery import LONGEST_PAUSE_SECONDS, pause_seconds
+from ml_platform.settings import Settings
 from ml_platform_tests.recovery.alerts.conftest import Clock
 from ml_platform_tests.recovery.alerts.receivers import (
     CANARIES,
@@ -151,7 +152,7 @@ def test_a_process_that_is_killed_at_any_moment_loses_nothing(hub: Hub, tmp_path
     assert center.deliver().waiting == 0
 
 
-def _raise_and_deliver(settings, kill: int) -> None:  # type: ignore[no-untyped-def]
+def _raise_and_deliver(settings: Settings, kill: int) -> None:
     center = AlertCenter(settings)
     for number in range(200):
         center.raise_alert(failed(f"toy/table_{kill}", error=f"Error{number}"))

@@ -39,7 +39,7 @@ def mail(receiver: EmailReceiver, message: Message) -> EmailMessage:
     """Subject, text and the headers that make a thread; the message's id is the mail's."""
     made = EmailMessage()
     made["From"], made["To"] = receiver.sender, ", ".join(receiver.to)
-    made["Subject"] = shortened(" ".join(f"[{_mark(message)}] {message.title}".split()), MOST_SUBJECT)
+    made["Subject"] = shortened(" ".join(f"{_mark(message)}{message.title}".split()), MOST_SUBJECT)
     made["Date"] = format_datetime(message.at)
     made["Message-ID"] = f"<{message.id}@ml-platform>"
     made["References"] = f"<{message.key}@ml-platform>"
@@ -53,7 +53,7 @@ def mail(receiver: EmailReceiver, message: Message) -> EmailMessage:
 
 
 def _mark(message: Message) -> str:
-    return "resolved" if message.event == "resolved" else message.severity
+    return "" if message.event == "resolved" else f"[{message.severity}] "
 
 
 def _connected(receiver: EmailReceiver, settings: Settings) -> smtplib.SMTP:

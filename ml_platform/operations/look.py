@@ -1,0 +1,125 @@
+"""A look at the whole platform: declarations, logs of tables, the ledger, Dagster's history, alerts and the journal.
+
+Belongs here: what is looked at, once each. Does not: what any of it means (its neighbours), or a definition of Dagster:
+no location is loaded.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.storage.dagster_run import DagsterRunStatus
+
+from ml_platform.errors import UnknownAssetError
+from ml_platform.operations.health import AlertShown, Finding, Health, State, UseCaseHealth
+from ml_platform.operations.model_health import model_health, stale_models
+from ml_platform.operations.staleness import Staleness
+from ml_platform.operations.table_health import degraded, late, missing, published, table_health
+from ml_platform.operations.unfinished import unfinished
+from ml_platform.provenance.catalog import Catalog, read_catalogs
+from ml_platform.provenance.trace_history import RunHistory
+from ml_platform.recovery.alerts.center import AlertCenter
+from ml_platform.recovery.degradation import Degradation, Degradations
+from ml_platform.settings import Settings
+from ml_platform.storage.location import StorageLocation
+from ml_platform.tracking.journal import Journal
+
+WORST_FIRST: tuple[State, ...] = ("failed", "late", "degraded", "running", "queued", "stale", "missing")
+_AT_WORK = [DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
+
+
+def look(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    names: Sequence[str] = (),
+    *,
+    catalogs: Sequence[Catalog] | None = None,
+    now: dt.datetime | None = None,
+) -> Health:
+    """How the use cases `names` are, all of them by default.
+
+    Raises:
+        UnknownAssetError: there is no such use case.
+        DefinitionError: a declaration is wrong.
+    """
+    at, location = now or dt.datetime.now(dt.UTC), StorageLocation.of(settings)
+    chosen = _chosen(read_catalogs() if catalogs is None else catalogs, names)
+    marks, history = Degradations(location.artifacts()).all(), RunHistory(instance)
+    cases = tuple(_use_case(location, instance, history, catalog, marks, at) for catalog in chosen)
+    heartbeats = [each.timestamp for each in instance.get_daemon_heartbeats().values()]
+    return Health(
+        at=at,
+        use_cases=cases,
+        alerts=tuple(_alerts(settings, [] if not names else [case.name for case in cases])),
+        daemon_seen_at=dt.datetime.fromtimestamp(max(heartbeats), dt.UTC) if heartbeats else None,
+        runs_at_work=instance.get_runs_count(dg.RunsFilter(statuses=_AT_WORK)),
+        runs_queued=instance.get_runs_count(dg.RunsFilter(statuses=[DagsterRunStatus.QUEUED])),
+        mlflow_waiting=len(Journal.below(location.artifacts()).pending()),
+    )
+
+
+def _use_case(
+    location: StorageLocation,
+    instance: dg.DagsterInstance,
+    history: RunHistory,
+    catalog: Catalog,
+    marks: Sequence[Degradation],
+    now: dt.datetime,
+) -> UseCaseHealth:
+    use_case, found = catalog.use_case, published(location.tables(), catalog)
+    findings = [*unfinished(instance, _assets(catalog)), *degraded(marks, use_case.name)]
+    for each in found:
+        findings += late(use_case, each, instance, now)
+        findings += missing(use_case, each, now)
+    findings += Staleness(location, history, catalog).findings()
+    findings += [each for config in catalog.models for each in stale_models(location, catalog, config)]
+    return UseCaseHealth(
+        name=use_case.name,
+        owners=tuple(use_case.owners),
+        tables=tuple(table_health(use_case, each, now) for each in found),
+        models=tuple(model_health(location, catalog, config) for config in catalog.models),
+        findings=tuple(sorted(_once(findings), key=lambda each: WORST_FIRST.index(each.state))),
+    )
+
+
+def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Without the missing partitions that another finding already tells why of."""
+    told = {(each.asset, key) for each in findings if each.state != "missing" for key in each.partitions}
+    told |= {(also, key) for each in findings for also in each.also for key in each.partitions}
+    for each in findings:
+        left = tuple(key for key in each.partitions if each.state != "missing" or (each.asset, key) not in told)
+        if left:
+            yield each.model_copy(update={"partitions": left})
+
+
+def _assets(catalog: Catalog) -> list[str]:
+    """Every asset of the use case that runs make, sources first."""
+    models = [
+        catalog.name(f"{config.name}_{part}")
+        for config in catalog.models
+        for part in ("model", "evaluation", "model_version")
+    ]
+    champion = [catalog.name(catalog.deployment.champion.name)] if catalog.deployment else []
+    served = [table.name for table in catalog.tables.values() if table.kind in ("predictions", "quality")]
+    return [*(name for name in catalog.tables if name not in served), *models, *champion, *served]
+
+
+def _alerts(settings: Settings, use_cases: Sequence[str]) -> Iterator[AlertShown]:
+    for each in AlertCenter(settings).open():
+        if not use_cases or each.alert.use_case in use_cases:
+            yield AlertShown(
+                severity=each.alert.severity,
+                subject=each.alert.subject,
+                what=each.alert.what,
+                since=each.opened_at,
+                times=each.times,
+            )
+
+
+def _chosen(catalogs: Sequence[Catalog], names: Sequence[str]) -> list[Catalog]:
+    known = {catalog.use_case.name: catalog for catalog in catalogs}
+    if unknown := [name for name in names if name not in known]:
+        raise UnknownAssetError(
+            f"There is no use case '{unknown[0]}'", expected=f"one of {', '.join(known)}", got=f"'{unknown[0]}'"
+        )
+    return [known[name] for name in names] if names else list(known.values())

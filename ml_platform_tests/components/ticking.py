@@ -1,0 +1,47 @@
+"""Ticks of sensors, as the daemon makes them: the cursor of one is what the next begins with."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import dagster as dg
+from dagster._core.test_utils import create_run_for_test
+
+
+class Ticked(NamedTuple):
+    """What one tick asked for, and said."""
+
+    requests: Sequence[dg.RunRequest]
+    told: str
+
+    @property
+    def ranges(self) -> list[str]:
+        """The partitions of each request."""
+        return [str(request.run_key).partition(":")[0] for request in self.requests]
+
+    @property
+    def assets(self) -> list[str]:
+        """The last part of the key of each asset that the first request is for."""
+        return [key.path[-1] for key in self.requests[0].asset_selection or []]
+
+
+class Sensors:
+    """The sensors of some definitions, on an instance, with their cursors."""
+
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        """Nothing was evaluated yet."""
+        self.repository, self.instance = definitions.get_repository_def(), instance
+        self.cursors: dict[str, str | None] = {}
+
+    def tick(self, name: str, *, job: str = "") -> Ticked:
+        """One evaluation; with `job`, runs of it that succeeded are recorded as if they had been made."""
+        sensor = self.repository.get_sensor_def(name)
+        wanted = sensor.required_resource_keys
+        resources = {key: self.repository.get_top_level_resources()[key] for key in wanted}
+        with dg.build_sensor_context(
+            self.instance, self.cursors.get(name), repository_def=self.repository, resources=resources
+        ) as context:
+            result = sensor.evaluate_tick(context)
+        self.cursors[name] = result.cursor
+        for request in result.run_requests or [] if job else []:
+            create_run_for_test(self.instance, job, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
+        return Ticked(result.run_requests or [], result.skip_message or "")
