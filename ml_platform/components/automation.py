@@ -5,8 +5,9 @@
     runs asked --+                +--> what is told
 
 A sensor says what is `Wanted`: for each partition a text that follows from the state that calls for a run, such as a
-content hash. Where it differs from the text that the cursor has, a run is requested, whose key follows from both. So a
-tick that is killed before Dagster has stored its cursor asks for the same runs again, and Dagster makes them once.
+content hash. Where it differs from the text that the cursor has, a run is due. One tick writes down in the cursor what
+it is over, the next one requests it: a tick that is killed before Dagster has stored its cursor, even if its runs were
+launched, is followed by one that requests the very same runs, whatever came up since, and Dagster makes them once.
 
 A run over several partitions that fails is asked for again in halves, until each partition that cannot be made stands
 alone; it is not asked for again before its state changes. After `MOST_FAILURES` failures in a row nothing is halved.
@@ -122,6 +123,7 @@ def decide(
     after: After = lambda _: (),
 ) -> Decision:
     """What to ask for now; `outcomes` tells of each of `progress.runs` by key, `order` is the calendar's."""
+    written_down = {run.key for run in progress.runs}
     places = {partition: place for place, partition in enumerate(order)}
     contents = {key: short(wanted.contents[key]) for key in order if key in wanted.contents}
     progress = _without_gone(_with_outcomes(progress, outcomes, after, places), contents)
@@ -133,7 +135,8 @@ def decide(
     busy = {key for run in progress.runs for key in run.partitions if run.state != "failed"}
     new = {key: content for key, content in changed.items() if key not in wanted.settled}
     due = {key: content for key, content in new.items() if key not in busy}
-    requests, progress = _requested(progress, due, places, paging, is_tripped=is_tripped)
+    requests, progress = _requested(progress, written_down, places, paging)
+    progress = _planned(progress, due, places, paging)
     left = [key for key in new if progress.seen.get(key) != new[key]]
     told = _told(progress, left, sorted(wanted.contents.keys() - places.keys()), is_tripped=is_tripped)
     return Decision(requests, progress, (*told, *wanted.waits))
@@ -235,23 +238,29 @@ def _part(run: Asked, partitions: tuple[str, ...], *, follows: bool) -> Asked:
 
 
 def _requested(
-    progress: Progress, due: Mapping[str, str], places: Mapping[str, int], paging: Paging, *, is_tripped: bool
+    progress: Progress, written_down: Collection[str], places: Mapping[str, int], paging: Paging
 ) -> tuple[tuple[Asked, ...], Progress]:
-    """What goes out now, and what to remember then: what is queued before what is new, by the calendar."""
+    """What goes out now, by the calendar: of what is queued, that which the cursor of an earlier tick had."""
     free = paging.open_runs - sum(run.state == "open" for run in progress.runs)
-    queued = [] if is_tripped else [run for run in progress.runs if run.state == "queued"]
+    queued = [run for run in progress.runs if run.state == "queued" and run.key in written_down]
     going = sorted(queued, key=lambda run: (run.follows, places[run.partitions[0]]))[: max(0, free)]
-    for stretch in _stretches(tuple(due), places):
-        for first in range(0, len(stretch), paging.partitions_per_run):
-            if len(going) >= free or len(going) < len(queued):
-                break
-            page = stretch[first : first + paging.partitions_per_run]
-            progress = _seeing(progress, {key: due[key] for key in page})
-            states = [(progress.seen[key], progress.repeats.get(key, 0)) for key in page]
-            going.append(Asked(key=_key(page, states), partitions=page))
     opened = tuple(run.model_copy(update={"state": "open"}) for run in going)
     rest = tuple(run for run in progress.runs if run not in going)
     return opened, progress.model_copy(update={"runs": (*rest, *opened)})
+
+
+def _planned(progress: Progress, due: Mapping[str, str], places: Mapping[str, int], paging: Paging) -> Progress:
+    """With pages of what is due queued, as many as there may be runs at once."""
+    size = paging.partitions_per_run
+    stretches = _stretches(tuple(due), places)
+    pages = [stretch[first : first + size] for stretch in stretches for first in range(0, len(stretch), size)]
+    room = paging.open_runs - sum(run.state == "queued" for run in progress.runs)
+    for page in pages[: max(0, room)]:
+        progress = _seeing(progress, {key: due[key] for key in page})
+        states = [(progress.seen[key], progress.repeats.get(key, 0)) for key in page]
+        planned = Asked(key=_key(page, states), partitions=page)
+        progress = progress.model_copy(update={"runs": (*progress.runs, planned)})
+    return progress
 
 
 def _stretches(partitions: Sequence[str], places: Mapping[str, int]) -> list[tuple[str, ...]]:

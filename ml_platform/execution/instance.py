@@ -11,6 +11,7 @@ import yaml
 from dagster import DagsterEvent, DagsterInstance, DagsterRun, EventLogEntry, Field
 from dagster._core.events import DagsterEventBatchMetadata, JobFailureData, RunFailureReason
 from dagster._core.instance.ref import InstanceRef
+from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 
@@ -44,7 +45,8 @@ class PlatformInstance(DagsterInstance):
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
         """Have run workers' parent and the pools ready in the daemon, which alone launches runs and has a heartbeat."""
         super().add_daemon_heartbeat(daemon_heartbeat)
-        set_limits(self, Settings())
+        if daemon_heartbeat.daemon_type == QueuedRunCoordinatorDaemon.daemon_type():
+            set_limits(self, Settings())
         if isinstance(self.run_launcher, WarmRunLauncher):
             self.run_launcher.warm_up()
 

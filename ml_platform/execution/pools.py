@@ -5,9 +5,11 @@ giving it back, which Dagster does for every step that says `pool=`.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal
 
 from dagster import DagsterInstance
+from sqlalchemy.exc import IntegrityError
 
 from ml_platform.execution.launcher import worker_process
 from ml_platform.settings import Settings
@@ -39,7 +41,8 @@ def set_limits(instance: DagsterInstance, settings: Settings) -> None:
     for pool, limit_of in _LIMITS.items():
         limit, is_asked_for = limit_of(settings), f"{pool}_slots" in settings.model_fields_set
         if pool not in known or (is_asked_for and known[pool] != limit):
-            storage.set_concurrency_slots(pool, limit)
+            with suppress(IntegrityError):  # another process is doing the same at this moment
+                storage.set_concurrency_slots(pool, limit)
 
 
 def free_slots_of_the_dead(instance: DagsterInstance) -> None:

@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from ml_platform.errors import UnknownAssetError
-from ml_platform.operations.health import AlertShown, Finding, Health, State, UseCaseHealth
+from ml_platform.operations.health import DAEMON_SILENCE, AlertShown, Finding, Health, State, UseCaseHealth
 from ml_platform.operations.model_health import model_health, stale_models
 from ml_platform.operations.staleness import Staleness
 from ml_platform.operations.table_health import degraded, late, missing, published, table_health
@@ -45,13 +45,15 @@ def look(
     at, location = now or dt.datetime.now(dt.UTC), StorageLocation.of(settings)
     chosen = _chosen(read_catalogs() if catalogs is None else catalogs, names)
     marks, history = Degradations(location.artifacts()).all(), RunHistory(instance)
-    cases = tuple(_use_case(location, instance, history, catalog, marks, at) for catalog in chosen)
     heartbeats = [each.timestamp for each in instance.get_daemon_heartbeats().values()]
+    seen_at = dt.datetime.fromtimestamp(max(heartbeats), dt.UTC) if heartbeats else None
+    is_retried = seen_at is not None and at - seen_at < DAEMON_SILENCE
+    cases = tuple(_use_case(location, instance, history, catalog, marks, at, is_retried) for catalog in chosen)
     return Health(
         at=at,
         use_cases=cases,
         alerts=tuple(_alerts(settings, [] if not names else [case.name for case in cases])),
-        daemon_seen_at=dt.datetime.fromtimestamp(max(heartbeats), dt.UTC) if heartbeats else None,
+        daemon_seen_at=seen_at,
         runs_at_work=instance.get_runs_count(dg.RunsFilter(statuses=_AT_WORK)),
         runs_queued=instance.get_runs_count(dg.RunsFilter(statuses=[DagsterRunStatus.QUEUED])),
         mlflow_waiting=len(Journal.below(location.artifacts()).pending()),
@@ -65,9 +67,10 @@ def _use_case(
     catalog: Catalog,
     marks: Sequence[Degradation],
     now: dt.datetime,
+    is_retried: bool,
 ) -> UseCaseHealth:
     use_case, found = catalog.use_case, published(location.tables(), catalog)
-    findings = [*unfinished(instance, _assets(catalog)), *degraded(marks, use_case.name)]
+    findings = [*unfinished(instance, _assets(catalog), is_retried=is_retried), *degraded(marks, use_case.name)]
     for each in found:
         findings += late(use_case, each, instance, now)
         findings += missing(use_case, each, now)

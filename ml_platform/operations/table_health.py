@@ -54,8 +54,9 @@ def missing(use_case: UseCase, found: Published, now: dt.datetime) -> Iterator[F
     """The days of the calendar without a partition, and a table of which there is none at all."""
     table, states = found
     days = _calendar(use_case, table, now) if table.is_daily else [UNPARTITIONED]
-    not_due = _not_due(use_case, table, now)
-    if left := [day for day in days if day not in states and day not in not_due]:
+    if _has_deadlines(use_case, table, now):
+        days = [day for day in days if day < max(states, default="")]  # later ones are late, or have time
+    if left := [day for day in days if day not in states]:
         yield Finding(state="missing", asset=table.name, partitions=tuple(left))
 
 
@@ -115,13 +116,10 @@ def _calendar(use_case: UseCase, table: Table, now: dt.datetime) -> list[str]:
     return [str(first + ONE_DAY * number) for number in range((last - first).days + 1)]
 
 
-def _not_due(use_case: UseCase, table: Table, now: dt.datetime) -> set[str]:
-    """The days of an open calendar that are late, or that still have time."""
+def _has_deadlines(use_case: UseCase, table: Table, now: dt.datetime) -> bool:
+    """Whether new days are expected of the table, each by its deadline."""
     hours = table.fresh_within_hours
-    if hours is None or not table.is_daily or is_closed(use_case, hours, now):
-        return set()
-    due = newest_due(use_case, hours, now) or _first_day(use_case, table) - ONE_DAY
-    return {day for day in _calendar(use_case, table, now) if day > str(due)}
+    return hours is not None and table.is_daily and not is_closed(use_case, hours, now)
 
 
 def _not_looked_at(

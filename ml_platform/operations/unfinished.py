@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, DagsterRunStatus, RunRecord
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, DagsterRunStatus, RunRecord
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ml_platform.operations.health import Finding, State
@@ -26,8 +26,11 @@ class _Open(NamedTuple):
     left: dict[str, list[str]]
 
 
-def unfinished(instance: dg.DagsterInstance, assets: Sequence[str]) -> list[Finding]:
-    """One finding for each run whose work on some of `assets` is the last that was tried, and is not done."""
+def unfinished(instance: dg.DagsterInstance, assets: Sequence[str], *, is_retried: bool = True) -> list[Finding]:
+    """One finding for each run whose work on some of `assets` is the last that was tried, and is not done.
+
+    `is_retried` tells whether a daemon is there that starts the retries which failed runs are to have.
+    """
     runs: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for asset in assets:
         for partition, run_id in _attempts(instance, asset).items():
@@ -35,7 +38,7 @@ def unfinished(instance: dg.DagsterInstance, assets: Sequence[str]) -> list[Find
     if not runs:
         return []
     records = instance.get_run_records(dg.RunsFilter(run_ids=list(runs)))
-    found = [_finding(instance, _Open(record, runs[record.dagster_run.run_id])) for record in records]
+    found = [_finding(instance, _Open(record, runs[record.dagster_run.run_id]), is_retried) for record in records]
     return [finding for finding in found if finding]
 
 
@@ -53,17 +56,17 @@ def _attempts(instance: dg.DagsterInstance, asset: str) -> Mapping[str, str]:
     return {} if made is not None and made > planned.storage_id else {UNPARTITIONED: planned.run_id}
 
 
-def _state(run: dg.DagsterRun) -> State | None:
-    if run.status in IN_PROGRESS_RUN_STATUSES:
+def _state(run: dg.DagsterRun, is_retried: bool) -> State | None:
+    if run.status in NOT_FINISHED_STATUSES:
         is_queued = run.status in (DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED)
         return "queued" if is_queued else "running"
     if run.status == DagsterRunStatus.FAILURE:
-        return "queued" if run.tags.get(WILL_RETRY_TAG) == "true" else "failed"
+        return "queued" if is_retried and run.tags.get(WILL_RETRY_TAG) == "true" else "failed"
     return None  # somebody ended it, or it succeeded and left it out
 
 
-def _finding(instance: dg.DagsterInstance, found: _Open) -> Finding | None:
-    run, state = found.record.dagster_run, _state(found.record.dagster_run)
+def _finding(instance: dg.DagsterInstance, found: _Open, is_retried: bool) -> Finding | None:
+    run, state = found.record.dagster_run, _state(found.record.dagster_run, is_retried)
     if state is None:
         return None
     assets = list(found.left)
@@ -75,7 +78,7 @@ def _finding(instance: dg.DagsterInstance, found: _Open) -> Finding | None:
         asset = next((each for each in assets if each.replace("/", "__") in roots), assets[0])
         step = roots.get(asset.replace("/", "__"), next(iter(steps), None))
         told = {
-            "what": step.what if step else NO_STEP_FAILED,
+            "what": step.what.removeprefix(f"{step.error}: ") if step else NO_STEP_FAILED,
             "error_class": step.error_class if step else "resource",
             "error": step.error.rpartition(".")[2] if step else "",
         }

@@ -1,4 +1,4 @@
-"""Checkpoints and isolation: what survives a failure, and how work continues from it.
+"""What a failure is and what follows from it: classes, retries, checkpoints, marks of what is degraded, alerts.
 
-Belongs here: resuming. Does not: the work that is resumed.
+Belongs here: resuming, bridging and telling. Does not: the work that failed.
 """

@@ -115,7 +115,7 @@ def _contents(
 def lowered_days(answered: Mapping[dt.date, Answered]) -> dict[str, Lowered]:
     """The days that another than their champion answered for, with the reason."""
     return {
-        day.isoformat(): Lowered(each.by.rung, f"{each.by} answers, since {each.why}", each.seen)
+        day.isoformat(): Lowered(each.by.rung, f"{each.by} answers, because {each.why}", each.seen)
         for day, each in answered.items()
         if each.by.rung != "champion"
     }

@@ -61,6 +61,7 @@ class Awaited(_Entry):
 
     kind: Literal["awaited"] = "awaited"
     asset: str = Field(description="Key of the asset, joined by '/'.")
+    job: str = Field(description="The job that materializes it.")
     partition: str = Field(description="Its partition.")
 
 

@@ -36,6 +36,15 @@ class Receipt(BaseModel):
     mlflow_uri: str = Field("", description="The model that was logged last; empty before.")
 
 
+class Delayed(NamedTuple):
+    """A partition that could not be materialized without MLflow, and since when (UTC)."""
+
+    asset: str
+    job: str
+    partition: str
+    since: dt.datetime
+
+
 class Waiting(NamedTuple):
     """One run of which MLflow has still to be told so many entries: since when (UTC), and why.
 
@@ -48,7 +57,7 @@ class Waiting(NamedTuple):
     entries: int
     since: dt.datetime
     reason: str
-    awaited: tuple[Awaited, ...]
+    awaited: tuple[Delayed, ...]
 
 
 class Replayed(NamedTuple):
@@ -145,7 +154,11 @@ class Journal:
     def _waiting(self, run: str, notes: Sequence[Note]) -> Waiting:
         receipt = self.receipt(run)
         key = next((note.entry.key for note in notes if isinstance(note.entry, Opened)), None)
-        awaited = tuple(dict.fromkeys(note.entry for note in notes if isinstance(note.entry, Awaited)))
+        awaited = tuple(
+            Delayed(note.entry.asset, note.entry.job, note.entry.partition, note.at)
+            for note in notes
+            if isinstance(note.entry, Awaited)
+        )
         return Waiting(
             run=run,
             asset=key.asset if key else receipt.asset if receipt else "",

@@ -3,23 +3,28 @@
 Belongs here: when the journal is replayed. Does not: how (`resource`), or telling people (`recovery`).
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ml_platform.errors import RegistryUnreachableError
 from ml_platform.tracking.journal import Waiting
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import REPLAY_SENSOR
 
+Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+
 _EVERY_SECONDS = 60
 _LONGEST_TICK_SECONDS = 20.0
 
 
-def tell_mlflow_what_waited(tracking: MlflowTracking) -> dg.SensorDefinition:
-    """The sensor; while nothing waits, a tick is one listing of an empty prefix."""
+def tell_mlflow_what_waited(tracking: MlflowTracking, jobs: Sequence[Job]) -> dg.SensorDefinition:
+    """The sensor, which starts none but `jobs`; while nothing waits, a tick is one listing of an empty prefix."""
 
     @dg.sensor(
         name=REPLAY_SENSOR,
-        target=dg.AssetSelection.all(),
+        jobs=jobs,
         minimum_interval_seconds=_EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells MLflow what it was to be told while it was away, and asks for the versions that it delayed.",
@@ -46,7 +51,8 @@ def _requests(waiting: Waiting) -> list[dg.RunRequest]:
     """One run for each partition; the run settles what it is asked for, and is not asked for twice."""
     return [
         dg.RunRequest(
-            run_key=f"{waiting.run} {each.asset} {each.partition} {waiting.since.isoformat()}",
+            run_key=f"{waiting.run} {each.asset} {each.partition} {each.since.isoformat()}",
+            job_name=each.job,
             asset_selection=[dg.AssetKey.from_user_string(each.asset)],
             partition_key=each.partition,
         )

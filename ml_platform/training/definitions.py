@@ -14,11 +14,13 @@ from ml_platform.tracking.resource import MlflowTracking
 def build_definitions(settings: Settings) -> dg.Definitions:
     """All models, their evaluations and registered versions; each step in a process of its own."""
     tracking = MlflowTracking.from_settings(settings)
+    use_cases = build_use_cases("training")
+    jobs = [job for job in use_cases.jobs or () if job.name.startswith("train_")]
     return dg.Definitions.merge(
-        build_use_cases("training"),
+        use_cases,
         dg.Definitions(
             resources={**storage_resources(settings), "tracking": tracking},
-            sensors=[*close_tracking_on_run_failure(tracking), tell_mlflow_what_waited(tracking)],
+            sensors=[*close_tracking_on_run_failure(tracking), tell_mlflow_what_waited(tracking, jobs)],
             executor=isolated_executor(settings, modules=[__name__]),
         ),
     )

@@ -28,6 +28,11 @@ CHECKS_OF_THE_CHALLENGER: dict[CheckName, str] = {
 }
 
 
+def job_name(use_case: UseCase, config: ModelConfig) -> str:
+    """Name of the job that trains, evaluates and registers the model."""
+    return f"train_{use_case.name}_{config.name}"
+
+
 def evaluation_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
     """`<use case>/<name>_evaluation`: scores on the holdout and on the as-of month, with intervals."""
     key = use_case.key(f"{config.name}_evaluation")
@@ -108,7 +113,7 @@ def version_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition
         tracked = tracking.found(
             model.mlflow_run_id,
             model.mlflow_uri,
-            Awaited(asset=key.to_user_string(), partition=context.partition_key),
+            Awaited(asset=key.to_user_string(), job=job_name(use_case, config), partition=context.partition_key),
             stands="The trained model and its evaluation stand; only its version in the registry waits.",
         )
         champion = tracking.registry.champion(config.registered_as, model.as_of - dt.timedelta(days=1))

@@ -9,7 +9,7 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.errors import DefinitionError
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.content_roots import read_together, root_specs
-from ml_platform.training.evaluation_asset import evaluation_asset, version_asset
+from ml_platform.training.evaluation_asset import evaluation_asset, job_name, version_asset
 from ml_platform.training.maintenance_job import maintenance_definitions
 from ml_platform.training.model_asset import model_asset
 from ml_platform.training.sensors import roots_sensor, training_sensor
@@ -38,7 +38,7 @@ def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Defin
 def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
     assets = [build(use_case, model) for build in (model_asset, evaluation_asset, version_asset)]
     job = dg.define_asset_job(
-        f"train_{use_case.name}_{model.name}",
+        job_name(use_case, model),
         dg.AssetSelection.assets(*assets),
         description=f"Searches, fits, evaluates and registers {model.registered_as} for one as-of month.",
     )

@@ -77,9 +77,18 @@ def test_dagster_is_told_the_longest_that_a_table_which_is_never_late_goes_witho
     assert freshness_policy(use_case(), None, is_daily=True) is None
 
 
+def spec(partition_column: str | None) -> dg.AssetSpec:
+    return table_spec(
+        use_case(),
+        "rows",
+        description="?",
+        contract=Row,
+        partition_column=partition_column,
+        group="clean",
+        fresh_within_hours=6,
+    )
+
+
 def test_the_spec_of_a_table_carries_the_policy() -> None:
-    table = {"description": "?", "contract": Row, "group": "clean", "fresh_within_hours": 6.0}
-    daily = table_spec(use_case(), "rows", partition_column="day", **table)
-    whole = table_spec(use_case(), "register", partition_column=None, **table)
-    assert daily.freshness_policy == dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=31))
-    assert whole.freshness_policy == dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=6))
+    assert spec("day").freshness_policy == dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=31))
+    assert spec(None).freshness_policy == dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=6))

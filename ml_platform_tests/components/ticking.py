@@ -33,7 +33,18 @@ class Sensors:
         self.cursors: dict[str, str | None] = {}
 
     def tick(self, name: str, *, job: str = "") -> Ticked:
-        """One evaluation; with `job`, runs of it that succeeded are recorded as if they had been made."""
+        """What the sensor asks for: written down at one evaluation, requested at the next.
+
+        With `job`, runs of it that succeeded are recorded as if they had been made.
+        """
+        ticked = self.evaluate(name)
+        ticked = self.evaluate(name) if "wait for their turn" in ticked.told else ticked
+        for request in ticked.requests if job else []:
+            create_run_for_test(self.instance, job, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
+        return ticked
+
+    def evaluate(self, name: str) -> Ticked:
+        """One evaluation."""
         sensor = self.repository.get_sensor_def(name)
         wanted = sensor.required_resource_keys
         resources = {key: self.repository.get_top_level_resources()[key] for key in wanted}
@@ -42,6 +53,4 @@ class Sensors:
         ) as context:
             result = sensor.evaluate_tick(context)
         self.cursors[name] = result.cursor
-        for request in result.run_requests or [] if job else []:
-            create_run_for_test(self.instance, job, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
         return Ticked(result.run_requests or [], result.skip_message or "")

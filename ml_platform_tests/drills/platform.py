@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,10 +97,10 @@ class Platform:
     def kill_everything(self) -> float:
         """Kill every process at once, as when the machine loses power."""
         found = self.processes()
-        for each in found:
-            each.suspend()  # nobody reacts to the death of another
-        for each in found:
-            each.kill()
+        for do in (psutil.Process.suspend, psutil.Process.kill):  # suspended, nobody reacts to the death of another
+            for each in found:
+                with suppress(psutil.NoSuchProcess):
+                    do(each)
         if self.daemon:
             self.daemon.wait()
         return time.monotonic()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
+from ml_platform.storage.tables import TableStore
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.fuses import burnt, fuse, put_out
 from ml_platform_tests.drills.platform import Platform, platform, until
@@ -28,12 +29,12 @@ class Recovery(NamedTuple):
     served: str
 
 
-def disturb(platform: Platform, job: str, do: Callable[[str], float]) -> Recovery:
-    """The day is built by `job`; when it is about to publish the cleaned day, `do(run_id)` happens.
+def disturb(platform: Platform, job: str, do: Callable[[str], float], tables: TableStore | None = None) -> Recovery:
+    """The day is built by `job`, and `do(run_id)` happens meanwhile, which returns when recovery begins to be timed.
 
-    `do` returns the instant from which the recovery is timed.
+    A reader watches `tables`, those of the platform unless others lead to them by another way.
     """
-    with reading(platform.tables) as reader:
+    with reading(tables or platform.tables) as reader:
         run_id = platform.queue(job, str(DAY))
         since = do(run_id)
         runs = platform.until_over(run_id)

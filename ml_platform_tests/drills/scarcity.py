@@ -26,10 +26,10 @@ def out_of_memory(folder: Path) -> DrillResult:
             return time.monotonic()
 
         found = disturb(p, BUILD, wait)
-    told = "MemoryError (resource)" if "MemoryError (resource)" in found.told else "NOT CLASSIFIED"
-    what = f"{told}: the step is tried again in its run, in two batches"
+    retries = found.told.count("MemoryError (resource); tried again")
+    what = "MemoryError (resource): the step is tried again in its run"
     row = result(f"{SPARE_BYTES >> 20} MB left under RLIMIT_AS, twice as much asked for", what, p.home, found)
-    return row._replace(attempts=2)
+    return row._replace(attempts=1 + retries, lost=row.lost or ("" if retries else "it was not classified"))
 
 
 def disk_full(folder: Path) -> DrillResult:

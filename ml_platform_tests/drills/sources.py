@@ -11,7 +11,7 @@ from ml_platform.storage.location import StorageLocation
 from ml_platform_tests.data.landing_zone import flight_line, flights_object
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.outages import Outage, outage_proxy
-from ml_platform_tests.drills.platform import platform
+from ml_platform_tests.drills.platform import platform, until
 from ml_platform_tests.drills.processes import disturb
 from ml_platform_tests.drills.scenario import (
     DAY,
@@ -70,26 +70,28 @@ def store_in_trouble(outage: Outage, folder: Path) -> DrillResult:
         object_server(folder / "s3", [WRITER], bucket=BUCKET) as server,
         outage_proxy(server.endpoint_url) as proxy,
     ):
-        settings = s3_settings(folder / "home", server, endpoint_url=proxy.endpoint_url)
+        settings = s3_settings(folder / "home", server)
+        tables = StorageLocation.of(settings).tables()
         prepare_at(settings)
-        environment = {name: value for name, value in environment_of(settings).items() if value}
+        environment = {**environment_of(settings), "ML_PLATFORM_S3_ENDPOINT_URL": proxy.endpoint_url}
         with platform(folder, environment=environment) as p:
 
             def trouble(run_id: str) -> float:
                 p.worker(run_id)
                 proxy.begin(outage)
+                until("a request is struck", lambda: proxy.struck)
                 time.sleep(LASTS_SECONDS)
                 proxy.end()
                 return time.monotonic()
 
-            found = disturb(p, BUILD, trouble)
-            differs = lost_in(p.tables)
+            found = disturb(p, BUILD, trouble, tables)
+            differs = lost_in(tables)
     retries = found.told.count("; tried again in ")
     failed = "" if found.succeeded else "the run did not succeed"
     return DrillResult(
         fault=f"{outage.what} of the store, for {LASTS_SECONDS:.0f} s",
-        what_happened=f"{proxy.struck} requests were struck; what the store's own patience does not bridge the step's "
-        "retries do",
+        what_happened=f"{proxy.struck} requests were struck; the store's own patience bridges them, then the step's "
+        "retries; timed from the end of the trouble",
         attempts=1 + retries,
         seconds_to_recovery=found.seconds,
         recomputed=found.recomputed,

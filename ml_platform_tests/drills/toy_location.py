@@ -49,13 +49,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         dg.define_asset_job(BUILD, days, executor_def=dg.in_process_executor),
         dg.define_asset_job(TRAIN, dg.AssetSelection.assets(MODEL)),
     ]
+    training = build_training([CONFIG], toy_use_case())
     return dg.Definitions.merge(
         build_data(pipeline(), use_case()),
-        build_training([CONFIG], toy_use_case()),
+        training,
         dg.Definitions(
             jobs=jobs,
             resources=resources,
-            sensors=[tell_mlflow_what_waited(tracking)],
+            sensors=[tell_mlflow_what_waited(tracking, [*(training.jobs or ())])],
             executor=isolated_executor(settings, [__name__]),
         ),
     )

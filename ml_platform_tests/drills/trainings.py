@@ -32,7 +32,7 @@ from ml_platform_tests.training.scenario import departures, publish
 Record = TypeVar("Record", TrainedModel, ModelVersion)
 ALL_OF_IT = "one run with one model"
 TRAIN_AND_REGISTER = "train_toy_delay"
-SENSOR_SECONDS = 180.0
+SENSOR_SECONDS = 900.0
 
 
 def fit_killed(folder: Path) -> DrillResult:

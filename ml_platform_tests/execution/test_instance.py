@@ -1,5 +1,6 @@
 """The instance: one history, wherever Dagster is started from."""
 
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -7,8 +8,10 @@ import pytest
 from dagster._core.instance.ref import InstanceRef
 
 from ml_platform.execution.instance import instance_folder, open_instance
+from ml_platform.execution.launcher import worker_tag
+from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG, lost_processes
 from ml_platform.settings import PROJECT_ROOT, Settings
-from ml_platform_tests.execution.instances import materialization
+from ml_platform_tests.execution.instances import materialization, platform_instance
 
 
 @pytest.fixture
@@ -60,3 +63,30 @@ def test_dagster_yaml_names_no_path_and_sends_no_telemetry() -> None:
     assert "base_dir" not in text
     ref = InstanceRef.from_dir(str(PROJECT_ROOT))
     assert ref.settings["telemetry"] == {"enabled": False}
+
+
+def at_work(
+    instance: dg.DagsterInstance, run_id: str, tags: dict[str, str], parent: str | None = None
+) -> dg.DagsterRun:
+    """A run that a process works on, as the tags say."""
+    run = dg.DagsterRun("train", run_id=run_id, tags=tags, root_run_id=parent, parent_run_id=parent)
+    return instance.add_run(run.with_status(dg.DagsterRunStatus.STARTED))
+
+
+def test_a_run_counts_the_workers_that_it_and_those_that_it_retries_lost(tmp_path: Path) -> None:
+    with platform_instance(tmp_path) as instance:
+        instance.report_run_failed(at_work(instance, "first", {}))
+        first = instance.get_run_by_id("first")
+        assert first is not None
+        instance.report_run_failed(at_work(instance, "retry", dict(first.tags), parent="first"))
+        retry = instance.get_run_by_id("retry")
+        assert retry is not None
+        assert [lost_processes(run) for run in (first, retry)] == [1, 2]
+
+
+def test_what_a_living_worker_reports_is_no_lost_process(tmp_path: Path) -> None:
+    with platform_instance(tmp_path) as instance:
+        instance.report_run_failed(at_work(instance, "mine", worker_tag("mine", os.getpid())))
+        mine = instance.get_run_by_id("mine")
+        assert mine is not None
+        assert LOST_PROCESSES_TAG not in mine.tags

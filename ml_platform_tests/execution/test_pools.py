@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -57,3 +58,14 @@ def test_a_slot_is_freed_if_nobody_works_on_its_run_any_more(instance: dg.Dagste
     hold_slot(instance, DEAD, {WORKER_TAG: f"{DEAD} {os.getpid()} another life"})
     free_slots_of_the_dead(instance)
     assert instance.event_log_storage.get_concurrency_run_ids() == {ALIVE}
+
+
+def test_processes_that_set_the_limits_at_the_same_moment_do_not_hinder_each_other(tmp_path: Path) -> None:
+    def set_them(_: int) -> None:
+        with platform_instance(tmp_path) as instance:
+            set_limits(instance, Settings(source_slots=3))
+
+    with ThreadPoolExecutor(4) as four:
+        list(four.map(set_them, range(4)))
+    with platform_instance(tmp_path) as instance:
+        assert limits(instance)[SOURCE] == 3

@@ -87,7 +87,7 @@ def test_a_degraded_day_says_who_answers_and_why(served: World) -> None:
     found = marks(served)
     assert (sorted(found), found["2013-11-01"].rung) == (["2013-11-01", "2013-11-02"], "last_known_good")
     assert found["2013-11-01"].reason.startswith(
-        "last known good 1 answers, since champion 2 cannot be used: The bytes"
+        "last known good 1 answers, because champion 2 cannot be used: The bytes"
     )
     told = served.told("delay_predictions", "2013-11-01")
     assert (told.metadata["model_version"].value, told.metadata["model_rung"].value) == (1, "last_known_good")

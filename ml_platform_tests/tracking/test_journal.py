@@ -26,7 +26,20 @@ from ml_platform_tests.tracking.test_models import fitted
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-VERSION = Awaited(asset="flights/delay_model_version", partition="2013-10-01")
+VERSION = Awaited(asset="flights/delay_model_version", job="train", partition="2013-10-01")
+
+
+@dg.op
+def nothing() -> None:
+    """No work."""
+
+
+@dg.job(name=VERSION.job)
+def train_job() -> None:
+    """The job that registers."""
+    nothing()
+
+
 STANDS = "The model stands."
 
 
@@ -140,9 +153,10 @@ def test_registering_says_what_stands_and_is_noted_once(tracking: MlflowTracking
     for _ in range(2):
         with pytest.raises(RegistryUnreachableError, match=r"The model stands\..*Start it"):
             away.found(run_id, "", VERSION, STANDS)
-    assert [waiting.awaited for waiting in away.journal.pending()] == [(VERSION,)]
-    assert [each.waiting.awaited for each in tracking.replay()] == [(VERSION,)]
-    assert [(each.entries, each.awaited) for each in tracking.journal.pending()] == [(0, (VERSION,))]
+    (waiting,) = away.journal.pending()
+    assert [(each.asset, each.partition) for each in waiting.awaited] == [(VERSION.asset, VERSION.partition)]
+    assert [each.waiting.awaited for each in tracking.replay()] == [waiting.awaited]
+    assert [(each.entries, each.awaited) for each in tracking.journal.pending()] == [(0, waiting.awaited)]
     tracking.found(run_id, "", VERSION, STANDS)
     assert tracking.journal.pending() == []
 
@@ -152,8 +166,8 @@ def test_the_sensor_tells_mlflow_and_asks_for_what_waited_with_one_key(
 ) -> None:
     with pytest.raises(RegistryUnreachableError):
         away.found(train(away), "", VERSION, STANDS)
-    skipped = tell_mlflow_what_waited(away)(dg.build_sensor_context())
-    first, again = (tell_mlflow_what_waited(tracking)(dg.build_sensor_context()) for _ in range(2))
+    skipped = tell_mlflow_what_waited(away, [train_job])(dg.build_sensor_context())
+    first, again = (tell_mlflow_what_waited(tracking, [train_job])(dg.build_sensor_context()) for _ in range(2))
     assert isinstance(skipped, dg.SkipReason)
     assert "does not answer" in str(skipped.skip_message)
     assert isinstance(first, dg.SensorResult)
@@ -165,7 +179,7 @@ def test_the_sensor_tells_mlflow_and_asks_for_what_waited_with_one_key(
 
 
 def test_a_tick_with_nothing_to_tell_says_so(tracking: MlflowTracking) -> None:
-    skipped = tell_mlflow_what_waited(tracking)(dg.build_sensor_context())
+    skipped = tell_mlflow_what_waited(tracking, [train_job])(dg.build_sensor_context())
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "Nothing waits for MLflow."
 

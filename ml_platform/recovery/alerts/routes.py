@@ -180,7 +180,7 @@ def load_routes(path: Path) -> AlertRoutes:
     Raises:
         DefinitionError: it cannot be read, or its fields are not as declared.
     """
-    return load_typed(path, "/".join(path.parts[-2:]), AlertRoutes)
+    return load_typed(path, f"{path.parent.name}/{path.name}".lstrip("/"), AlertRoutes)
 
 
 def not_set(receiver: Receiver, settings: Settings) -> tuple[str, ...]:

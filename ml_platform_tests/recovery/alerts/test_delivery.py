@@ -25,6 +25,7 @@ from ml_platform_tests.recovery.alerts.receivers import (
 )
 from ml_platform_tests.recovery.alerts.world import failed
 
+KILLS = 12
 TABLES = [f"toy/table_{number}" for number in range(6)]
 
 
@@ -136,7 +137,7 @@ def test_two_processes_deliver_each_message_once(center: AlertCenter, hub: Hub) 
 def test_a_process_that_is_killed_at_any_moment_loses_nothing(hub: Hub, tmp_path: Path) -> None:
     settings = alert_settings(tmp_path, only_the_hook(hub))
     context = multiprocessing.get_context("fork")
-    for kill in range(12):
+    for kill in range(KILLS):
         process = context.Process(target=_raise_and_deliver, args=(settings, kill))
         process.start()
         time.sleep(0.02 + 0.015 * kill)
@@ -148,7 +149,7 @@ def test_a_process_that_is_killed_at_any_moment_loses_nothing(hub: Hub, tmp_path
     sent = Counter(each["id"] for each in hub.documents)
     keys = {each["key"] for each in hub.documents}
     assert {each.fingerprint for each in center.open()} == keys
-    assert [count for count in sent.values() if count > 2] == []
+    assert sent.total() - len(sent) <= KILLS  # each kill may fall between the answer and its being kept
     assert center.deliver().waiting == 0
 
 

@@ -32,6 +32,7 @@ class Answer(NamedTuple):
 
 
 TAKEN = Answer(True)
+NO_ADDRESS = Answer(False, True, "its address cannot be used; expected http://... or https://...")
 
 
 def of_http(status: int, retry_after: str | None, body: str, secrets: Iterable[SecretStr]) -> Answer:
@@ -81,8 +82,8 @@ def post(
             return of_http(response.status_code, response.headers.get("Retry-After"), told, secrets)
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
         return of_no_answer(error)
-    except (requests.RequestException, ValueError) as error:
-        return Answer(False, True, f"its address cannot be used: {type(error).__name__}")
+    except (requests.RequestException, ValueError):
+        return NO_ADDRESS
 
 
 def shortened(text: str, most: int) -> str:

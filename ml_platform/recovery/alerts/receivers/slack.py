@@ -9,7 +9,7 @@ from typing import Any
 from slack_sdk.webhook import WebhookClient
 
 from ml_platform.recovery.alerts.message import Fact, Message
-from ml_platform.recovery.alerts.receivers.answer import Answer, of_http, of_no_answer, shortened, silent
+from ml_platform.recovery.alerts.receivers.answer import NO_ADDRESS, Answer, of_http, of_no_answer, shortened, silent
 from ml_platform.recovery.alerts.routes import SlackReceiver, secret
 from ml_platform.settings import Settings
 
@@ -27,8 +27,8 @@ def send_to_slack(receiver: SlackReceiver, message: Message, settings: Settings)
         answered = client.send(text=fallback(message), blocks=blocks(message))
     except OSError as error:
         return of_no_answer(error)
-    except ValueError as error:
-        return Answer(False, True, f"its address cannot be used: {type(error).__name__}")
+    except ValueError:
+        return NO_ADDRESS
     after = {name.lower(): value for name, value in answered.headers.items()}.get("retry-after")
     return of_http(answered.status_code, after, answered.body, [url])
 
