@@ -9,12 +9,13 @@ import pytest
 
 from ml_platform.contracts.columns import MASK
 from ml_platform.errors import CardIncompleteError, DefinitionError, ModelNotFoundError
-from ml_platform.provenance import definitions
 from ml_platform.provenance.card import ModelCard, card_path
 from ml_platform.provenance.card_assets import card_asset, publish_card
 from ml_platform.provenance.card_facts import model_card
 from ml_platform.provenance.catalog import read_catalogs
+from ml_platform.provenance.definitions import build_definitions
 from ml_platform.provenance.pages import card_page
+from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform_tests.provenance.carded import (
     AS_OF,
@@ -176,6 +177,7 @@ def test_the_asset_leads_to_the_card_of_the_month(carded: Carded) -> None:
 
 
 def test_the_location_has_cards_scores_and_reproductions_of_each_model_and_one_asset_of_data_sheets() -> None:
-    keys = {key.to_user_string() for key in definitions.defs.resolve_asset_graph().materializable_asset_keys}
+    graph = build_definitions(Settings()).resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.materializable_asset_keys}
     of_each_model = {f"flights/delay_{name}" for name in ("model_card", "ml_test_score", "reproduction")}
     assert keys == {*of_each_model, "flights/data_sheets"}
