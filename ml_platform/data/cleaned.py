@@ -24,6 +24,7 @@ from ml_platform.data.checks import (
 )
 from ml_platform.data.component import CleanedTable, DerivedTable, LandedTable
 from ml_platform.data.landed import LANDING_DAY
+from ml_platform.data.specs import declared_spec
 from ml_platform.lineage.columns import Tables
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
@@ -38,16 +39,16 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
     source_contract = use_case.resolve(landed.contract)
     recipe = Recipe.of(function, contract, audit, reject_above=table.reject_above)
-    spec, quarantine = _clean_spec(use_case, table, recipe), _quarantine_spec(use_case, table, recipe)
-    source_key = use_case.key(table.source)
-    reads = {_name(source_key): same_partition, **{_name(use_case.key(name)): whole_table for name in table.references}}
+    spec, quarantine = declared_spec(use_case, table, "clean", recipe), _quarantine_spec(use_case, table, recipe)
+    source_key, name = use_case.key(table.source), _name(spec.key)
+    reads = {_name(source_key): same_partition, **{_name(use_case.key(each)): whole_table for each in table.references}}
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
         retry_policy=use_case.retries(),
         ins={
             "source": dg.AssetIn(source_key),
-            **{name: dg.AssetIn(use_case.key(name)) for name in table.references},
+            **{each: dg.AssetIn(use_case.key(each)) for each in table.references},
         },
         outs={
             "quarantine": dg.AssetOut.from_spec(quarantine, io_manager_key="tables"),
@@ -60,26 +61,22 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
     )
     def clean(context: dg.AssetExecutionContext, source: pl.LazyFrame, **references: pl.LazyFrame) -> Events:
         tables: DeltaTableIOManager = context.resources.tables
-        made_from = recipe.made_from(contents(context, source_key, [use_case.key(name) for name in references]))
+        made_from = recipe.made_from(contents(context, source_key, [use_case.key(each) for each in references]))
         todo = plan(tables, [spec.key, quarantine.key], made_from)
         day_column = LANDING_DAY if table.partition_column else None
         rows = rows_of(source, day_column, todo.compute)
-        with quoting_no_personal_value(_name(spec.key), [source_contract]):
+        with quoting_no_personal_value(name, [source_contract]):
             made = computed(context, rows, day_column, todo.compute, partial(function, **references))
         audited = audit(
-            made,
-            contract,
-            table=_name(spec.key),
-            partition_column=table.partition_column,
-            reject_above=table.reject_above,
+            made, contract, table=name, partition_column=table.partition_column, reject_above=table.reject_above
         )
         conserved = Conservation(rows.height, audited.accepted.height, audited.refused.height)
-        conserved.check(_name(spec.key))
+        conserved.check(name)
         yield dg.Output(todo.publishable(quarantine.key, audited.refused), "quarantine")
         yield contract_check(spec.key, audited, todo)
         if refusal := violation(
             audited,
-            table=_name(spec.key),
+            table=name,
             landed_as=landed.landing,
             quarantine=_name(quarantine.key),
             reject_above=table.reject_above,
@@ -101,16 +98,7 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
     source_contract = use_case.resolve(from_table.contract)
     recipe, source_key = Recipe.of(function, contract, audit), use_case.key(table.source)
-    spec = table_spec(
-        use_case,
-        table.name,
-        description=table.description,
-        contract=contract,
-        partition_column=table.partition_column,
-        group="features",
-        fresh_within_hours=table.fresh_within_hours,
-        code_version=recipe.code_version,
-    )
+    spec = declared_spec(use_case, table, "features", recipe)
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
@@ -140,19 +128,6 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
         yield from decide(context, spec.key, {_name(source_key): same_partition}).publish(output)
 
     return derive
-
-
-def _clean_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> dg.AssetSpec:
-    return table_spec(
-        use_case,
-        table.name,
-        description=table.description,
-        contract=use_case.resolve(table.contract),
-        partition_column=table.partition_column,
-        group="clean",
-        fresh_within_hours=table.fresh_within_hours,
-        code_version=recipe.code_version,
-    )
 
 
 def _quarantine_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> dg.AssetSpec:

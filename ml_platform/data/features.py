@@ -14,13 +14,14 @@ from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.degrading import Decided, decide, degradation_check_spec
 from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Plan, Recipe, plan
-from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
+from ml_platform.components.tables import BACKFILL_IN_ONE_RUN
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Quarantine, audit
 from ml_platform.data.calling import quoting_no_personal_value
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
 from ml_platform.data.component import CleanedTable, FeatureTable
 from ml_platform.data.look_back import Published, bridge, days_back
+from ml_platform.data.specs import declared_spec
 from ml_platform.errors import PartitionNotPublishedError
 from ml_platform.lineage.columns import Tables
 from ml_platform.point_in_time.audit import KnowledgeAudit, LookBack, audit_knowledge
@@ -40,16 +41,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
     function, prediction_at = use_case.resolve(table.function), use_case.resolve(table.prediction_at)
     contract = use_case.resolve(table.contract)
     recipe = Recipe.of(function, prediction_at, contract, build_features, look_back=_tables(table))
-    spec = table_spec(
-        use_case,
-        table.name,
-        description=table.description,
-        contract=contract,
-        partition_column=table.partition_column,
-        group="features",
-        fresh_within_hours=table.fresh_within_hours,
-        code_version=recipe.code_version,
-    )
+    spec = declared_spec(use_case, table, "features", recipe)
     name = "/".join(spec.key.path)
     reads = {f"{use_case.name}/{read}": partial(days_back, look_back=days) for read, days in _tables(table).items()}
 

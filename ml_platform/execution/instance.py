@@ -16,6 +16,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 
 from ml_platform.execution.launcher import WarmRunLauncher, worker_process
+from ml_platform.execution.overlooked_retries import READER, reconsider_overlooked
 from ml_platform.execution.pools import set_limits
 from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG, lost_processes
 from ml_platform.settings import PROJECT_ROOT, Settings
@@ -43,10 +44,12 @@ class PlatformInstance(DagsterInstance):
         return {**InstanceRef.config_defaults(home), "storage": storage}
 
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
-        """Have run workers' parent and the pools ready in the daemon, which alone launches runs and has a heartbeat."""
+        """Have what runs need ready in the daemon, which alone has a heartbeat, one for each of its threads."""
         super().add_daemon_heartbeat(daemon_heartbeat)
         if daemon_heartbeat.daemon_type == QueuedRunCoordinatorDaemon.daemon_type():
             set_limits(self, Settings())
+        if daemon_heartbeat.daemon_type == READER:
+            reconsider_overlooked(self)
         if isinstance(self.run_launcher, WarmRunLauncher):
             self.run_launcher.warm_up()
 
@@ -69,8 +72,9 @@ class PlatformInstance(DagsterInstance):
         self, dagster_run: DagsterRun, message: str | None = None, job_failure_data: JobFailureData | None = None
     ) -> DagsterEvent:
         """Fail the run from outside; a worker that hangs, or started too late, does not go on with it."""
+        event = super().report_run_failed(dagster_run, message, job_failure_data)
         self._end_worker(dagster_run)
-        return super().report_run_failed(dagster_run, message, job_failure_data)
+        return event
 
     def _end_worker(self, run: DagsterRun) -> None:
         if isinstance(self.run_launcher, WarmRunLauncher):

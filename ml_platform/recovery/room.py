@@ -6,15 +6,12 @@ Only a courtesy among the processes of one user, which ends with the process: wh
 """
 
 import fcntl
-import os
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from ml_platform.storage.turns import locked
 
 _LONGEST_WAIT_SECONDS = 600.0
-_LOOK_AGAIN_AFTER_SECONDS = 0.05
 
 
 @contextmanager
@@ -33,27 +30,5 @@ def alone(room: str = "trials") -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _locked(room: str, part: str, how: int) -> Iterator[None]:
-    path = Path(tempfile.gettempdir()) / f"ml_platform-{os.getuid()}-room-{room}-{part}.lock"
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError:
-        yield
-        return
-    try:
-        _wait_for(lock, how)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _wait_for(lock: int, how: int) -> None:
-    waited_until = time.monotonic() + _LONGEST_WAIT_SECONDS
-    while time.monotonic() < waited_until:
-        try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
-        except OSError:
-            time.sleep(_LOOK_AGAIN_AFTER_SECONDS)
-        else:
-            return
+def _locked(room: str, part: str, how: int) -> AbstractContextManager[None]:
+    return locked(f"room-{room}-{part}", how, _LONGEST_WAIT_SECONDS)

@@ -1,7 +1,7 @@
 """The asset of batch predictions: any set of days in one run, each with the champion of its day."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,7 +10,7 @@ import polars as pl
 from ml_platform.components.column_lineage import told
 from ml_platform.components.degrading import Lowered, decide, degradation_check_spec, same_partition
 from ml_platform.components.partitions import as_days, partitions_of_run
-from ml_platform.components.reuse import Recipe, contents, plan, rows_of
+from ml_platform.components.reuse import Plan, Recipe, contents, plan, rows_of
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ContractViolatedError
 from ml_platform.lineage.columns import Column
@@ -59,13 +59,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
             "promotions": dg.AssetIn(champion_key, partition_mapping=mapping),
         },
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
-        check_specs=[
-            dg.AssetCheckSpec(
-                every_row_check(table.row), asset=spec.key, description="Once, and none for anything else."
-            ),
-            dg.AssetCheckSpec(PREDICTIONS_ARE_PROBABILITIES, asset=spec.key, description="All lie between 0 and 1."),
-            degradation_check_spec(spec.key),
-        ],
+        check_specs=_check_specs(spec.key, table.row),
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
         required_resource_keys={"tables", "artifacts"},
@@ -75,13 +69,8 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         champions = champions_by_day(_records(promotions), days)
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, features_key, champions)))
         rows = rows_of(features, table.partition_column, todo.compute)
-        retries = context.resources.tables.location.settings.step_retries
-        ladder = ModelLadder(
-            context.resources.artifacts,
-            features_contract,
-            table.fallback,
-            is_last_attempt=context.retry_number >= retries,
-        )
+        is_last = context.retry_number >= context.resources.tables.location.settings.step_retries
+        ladder = ModelLadder(context.resources.artifacts, features_contract, table.fallback, is_last_attempt=is_last)
         predicted = Predicted(contract.create_empty(), {})
         if todo.compute:
             due = {day: champions[day] for day in as_days(todo.compute)}
@@ -93,13 +82,24 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         for day, fallen in lowered.items():
             context.log.warning(f"{name} {day}: {fallen.reason}")
         lineage = _lineage(context, ladder, champions[days[-1]], predicted, features_name, champion_name, keys)
-        memorable = {key: made for key, made in todo.made_from.items() if key not in lowered}
-        output = todo._replace(made_from=memorable).publishable(
-            spec.key, predicted.rows, champion_by_day(champions, predicted.answered), lineage
-        )
+        answered = champion_by_day(champions, predicted.answered)
+        output = _without_memory_of(todo, lowered).publishable(spec.key, predicted.rows, answered, lineage)
         yield from decide(context, spec.key, {features_name: same_partition}, lowered).publish(dg.Output(output))
 
     return predict
+
+
+def _check_specs(key: dg.AssetKey, row: str) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(every_row_check(row), asset=key, description="Once, and none for anything else."),
+        dg.AssetCheckSpec(PREDICTIONS_ARE_PROBABILITIES, asset=key, description="All lie between 0 and 1."),
+        degradation_check_spec(key),
+    ]
+
+
+def _without_memory_of(todo: Plan, lowered: Collection[str]) -> Plan:
+    """The plan whose degraded days will not be found again: each run tries their champion anew."""
+    return todo._replace(made_from={key: made for key, made in todo.made_from.items() if key not in lowered})
 
 
 def _contents(

@@ -23,24 +23,33 @@ _SLOTS = 256  # tables may share one, which costs a wait and leaves few lock fil
 def turn(uri: str) -> Iterator[None]:
     """The turn of this writer of the table at `uri`, as long as the block lasts."""
     slot = int.from_bytes(hashlib.sha256(uri.encode()).digest()[:4], "big") % _SLOTS
-    path = Path(tempfile.gettempdir()) / f"ml_platform-{os.getuid()}-turn-{slot:03d}.lock"
+    with locked(f"turn-{slot:03d}", fcntl.LOCK_EX, _LONGEST_WAIT_SECONDS):
+        yield
+
+
+@contextmanager
+def locked(name: str, how: int, longest_wait_seconds: float) -> Iterator[None]:
+    """A block under the lock `name` of this user on this machine, or without it once it was waited for long enough.
+
+    `how` is `fcntl.LOCK_EX`, or `LOCK_SH` for a lock that may be shared.
+    """
+    path = Path(tempfile.gettempdir()) / f"ml_platform-{os.getuid()}-{name}.lock"
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
         yield
         return
     try:
-        _wait_for(lock)
+        _wait_for(lock, how, time.monotonic() + longest_wait_seconds)
         yield
     finally:
         os.close(lock)
 
 
-def _wait_for(lock: int) -> None:
-    waited_until = time.monotonic() + _LONGEST_WAIT_SECONDS
-    while time.monotonic() < waited_until:
+def _wait_for(lock: int, how: int, until: float) -> None:
+    while time.monotonic() < until:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
         except OSError:
             time.sleep(random.uniform(0.2, 1) * _LOOK_AGAIN_AFTER_SECONDS)  # noqa: S311 - jitter
         else:

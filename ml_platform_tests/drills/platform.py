@@ -75,7 +75,7 @@ class Platform:
 
     def code_servers(self) -> list[int]:
         """Process ids of the code servers."""
-        return [each.pid for each in self.processes() if any("grpc" in word for word in each.cmdline())]
+        return [each.pid for each in self.processes() if {"api", "grpc"} <= {*each.cmdline()}]
 
     def worker(self, run_id: str) -> int:
         """Process id of the run's worker, as soon as it has one."""

@@ -83,7 +83,7 @@ def pool_holder_killed(folder: Path) -> DrillResult:
         seconds_to_recovery=seconds,
         recomputed="raw",
         served="the old day, then the new one",
-        lost="; ".join(filter(None, [waited, failed, lost(p.home, DAY, DAYS[1])])),
+        lost="; ".join(filter(None, [waited, failed, lost(p.home)])),
     )
 
 

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster import DagsterEventType
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG
+from dagster._daemon.auto_run_reexecution.event_log_consumer import _create_cursor_key, _persist_cursors
 
 from ml_platform.execution.instance import instance_folder, open_instance
 from ml_platform.execution.launcher import worker_tag
+from ml_platform.execution.overlooked_retries import CURSOR, reconsider_overlooked
 from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG, lost_processes
 from ml_platform.settings import PROJECT_ROOT, Settings
 from ml_platform_tests.execution.instances import materialization, platform_instance
@@ -90,3 +94,23 @@ def test_what_a_living_worker_reports_is_no_lost_process(tmp_path: Path) -> None
         mine = instance.get_run_by_id("mine")
         assert mine is not None
         assert LOST_PROCESSES_TAG not in mine.tags
+
+
+@pytest.mark.parametrize(("tags", "is_looked_at"), [({}, True), ({AUTO_RETRY_RUN_ID_TAG: "retry"}, False)])
+def test_a_failure_that_the_daemon_passed_by_is_looked_at_again(
+    tmp_path: Path, tags: dict[str, str], is_looked_at: bool
+) -> None:
+    with platform_instance(tmp_path) as instance:
+        instance.report_run_failed(at_work(instance, "overlooked", tags))
+        last = instance.get_records_for_run("overlooked").records[-1].storage_id
+        instance.daemon_cursor_storage.set_cursor_values({CURSOR: str(last)})
+        reconsider_overlooked(instance)
+        cursor = int(instance.daemon_cursor_storage.get_cursor_values({CURSOR})[CURSOR])
+        assert (cursor < last) == is_looked_at
+
+
+def test_the_daemon_keeps_its_place_where_it_is_sent_back_to(tmp_path: Path) -> None:
+    assert _create_cursor_key(DagsterEventType.RUN_FAILURE) == CURSOR
+    with platform_instance(tmp_path) as instance:
+        _persist_cursors(instance, {DagsterEventType.RUN_FAILURE: 7})
+        assert instance.daemon_cursor_storage.get_cursor_values({CURSOR}) == {CURSOR: "7"}

@@ -1,0 +1,27 @@
+"""Specs of the tables that a data pipeline makes from other tables.
+
+Belongs here: what a declaration says, as an asset spec. Does not: landed tables and quarantines, which say less.
+"""
+
+import dagster as dg
+
+from ml_platform.components.reuse import Recipe
+from ml_platform.components.tables import table_spec
+from ml_platform.components.use_case import UseCase
+from ml_platform.data.component import CleanedTable, DerivedTable, FeatureTable
+
+
+def declared_spec(
+    use_case: UseCase, table: CleanedTable | DerivedTable | FeatureTable, group: str, recipe: Recipe
+) -> dg.AssetSpec:
+    """Spec of one declared table, in `group` of its use case, made by `recipe`."""
+    return table_spec(
+        use_case,
+        table.name,
+        description=table.description,
+        contract=use_case.resolve(table.contract),
+        partition_column=table.partition_column,
+        group=group,
+        fresh_within_hours=table.fresh_within_hours,
+        code_version=recipe.code_version,
+    )
