@@ -36,7 +36,7 @@ dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 test: $(READY) ## All tests, recorded for `ml-platform score`
 	@$(BIN)/pytest -q -n auto --dist loadfile -p ml_platform_tests.recording
 
-faults: $(READY) ## Every operation on storage, interrupted at every request: about an hour
+faults: $(READY) ## Every operation on storage, interrupted at every request: takes hours
 	@$(BIN)/python -m ml_platform_tests.faults.report
 
 drills: $(READY) ## Kill, starve and refuse a real platform of processes; the table of docs/recovery.md
