@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ class Recovery(NamedTuple):
     """What a drill measured of one run: what became of it, in how many runs and seconds, and what was done again."""
 
     succeeded: bool
-    runs: int
+    attempts: int
     seconds: float
     recomputed: str
     told: str
@@ -43,7 +44,7 @@ def disturb(platform: Platform, job: str, do: Callable[[str], float], tables: Ta
     steps = [platform.steps(run.run_id) for run in runs]
     return Recovery(
         succeeded=runs[-1].status is DagsterRunStatus.SUCCESS,
-        runs=len(runs),
+        attempts=max([len(runs), *Counter(step for each in steps for step in each).values()]),
         seconds=seconds,
         recomputed=_again(steps),
         told="\n".join(platform.told(run.run_id) for run in runs),
@@ -63,7 +64,7 @@ def result(fault: str, what: str, home: Path, recovery: Recovery) -> DrillResult
     return DrillResult(
         fault=fault,
         what_happened=what,
-        attempts=recovery.runs,
+        attempts=recovery.attempts,
         seconds_to_recovery=recovery.seconds,
         recomputed=recovery.recomputed,
         served=recovery.served,

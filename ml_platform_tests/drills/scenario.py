@@ -30,6 +30,7 @@ TABLES = tuple(
     f"flights/{name}" for name in ("raw", "weather_raw", "clean", "weather_clean", "delay_labels", "delay_features")
 )
 READ = "flights/clean"
+_FOLDERS = {"data": "lake", "landing": "landing", "artifact": "artifacts"}
 
 
 class Reader:
@@ -91,14 +92,14 @@ def undisturbed() -> Mapping[str, str]:
     """Content hash of each partition, and what readers see, after every day was built and nothing disturbed it."""
     with _temporary_home() as home:
         prepare(home)
-        _build(Settings(home=home), *DAYS)
-        return content(StorageLocation.of(Settings(home=home)).tables())
+        _build(_local(home), *DAYS)
+        return content(StorageLocation.of(_local(home)).tables())
 
 
 @cache
 def before() -> Mapping[str, str]:
     """The same before the run."""
-    return content(StorageLocation.of(Settings(home=_prepared())).tables())
+    return content(StorageLocation.of(_local(_prepared())).tables())
 
 
 def content(tables: TableStore) -> dict[str, str]:
@@ -109,7 +110,7 @@ def content(tables: TableStore) -> dict[str, str]:
 
 def lost(home: Path, *days: dt.date) -> str:
     """What differs from an undisturbed run in these days (the first unless said), in words; empty if nothing does."""
-    return lost_in(StorageLocation.of(Settings(home=home)).tables(), *days)
+    return lost_in(StorageLocation.of(_local(home)).tables(), *days)
 
 
 def lost_in(tables: TableStore, *days: dt.date) -> str:
@@ -122,8 +123,8 @@ def lost_in(tables: TableStore, *days: dt.date) -> str:
 @cache
 def _prepared() -> Path:
     home = Path(tempfile.mkdtemp(prefix="drills-"))
-    prepare_at(Settings(home=home))
-    publish(StorageLocation.of(Settings(home=home)).tables(), departures(days=60, each_day=30))
+    prepare_at(_local(home))
+    publish(StorageLocation.of(_local(home)).tables(), departures(days=60, each_day=30))
     return home
 
 
@@ -149,3 +150,9 @@ def _build(settings: Settings, *days: dt.date, job: str = "build_flights_days") 
 def _temporary_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="drills-") as name:
         yield Path(name)
+
+
+def _local(home: Path) -> Settings:
+    """Everything below `home`, whatever the environment of a drill says."""
+    places = {f"{name}_uri": f"file://{home}/{folder}" for name, folder in _FOLDERS.items()}
+    return Settings(home=home, mlflow_tracking_uri=f"sqlite:///{home}/mlflow/mlflow.db", **places)
