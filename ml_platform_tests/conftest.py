@@ -14,8 +14,10 @@ from ml_platform_tests.places import BUCKET, KINDS, READER, WRITER, local_settin
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# a shell that starts the tests in the background has them ignore SIGINT; Dagster would make SIGTERM the same
+# a shell that starts the tests in the background has them ignore SIGINT, and `nohup` SIGHUP; Dagster would make SIGTERM
+# the same
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

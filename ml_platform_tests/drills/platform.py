@@ -24,6 +24,8 @@ from dagster._core.utils import make_new_backfill_id
 
 from ml_platform.execution.launch import CodeLocation, PartitionRange, RunRequest, queue_job
 from ml_platform.execution.launcher import worker_process
+from ml_platform.operations.run_alerts import RunAlerts
+from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.settings import PROJECT_ROOT, Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.tables import TableStore
@@ -176,6 +178,11 @@ class Platform:
     def told(self, run_id: str) -> str:
         """Every message of the run's log, a line each."""
         return "\n".join(entry.message for entry in self.instance.all_logs(run_id))
+
+    def alerts(self) -> str:
+        """What the alert sensors' code makes of the runs so far, in words."""
+        looked = RunAlerts(self.instance, AlertCenter(self.settings), self.settings).look(0)
+        return f"{looked.raised} raised, {looked.mended} ended" if looked.raised else "none"
 
     def lay(self, point: str, fault: Fault, times: int = 1) -> Path:
         """Lay a fuse; the file that appears when it burns."""

@@ -28,6 +28,7 @@ class Recovery(NamedTuple):
     recomputed: str
     told: str
     served: str
+    alerts: str
 
 
 def disturb(platform: Platform, job: str, do: Callable[[str], float], tables: TableStore | None = None) -> Recovery:
@@ -49,6 +50,7 @@ def disturb(platform: Platform, job: str, do: Callable[[str], float], tables: Ta
         recomputed=_again(steps),
         told="\n".join(platform.told(run.run_id) for run in runs),
         served=reader.served(before()["rows"], undisturbed()["rows"]),
+        alerts=platform.alerts(),
     )
 
 
@@ -68,6 +70,7 @@ def result(fault: str, what: str, home: Path, recovery: Recovery) -> DrillResult
         seconds_to_recovery=recovery.seconds,
         recomputed=recovery.recomputed,
         served=recovery.served,
+        alerts=recovery.alerts,
         lost="; ".join(filter(None, [failure, lost(home)])),
     )
 

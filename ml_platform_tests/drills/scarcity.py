@@ -42,7 +42,7 @@ def disk_full(folder: Path) -> DrillResult:
         since, standing = time.monotonic(), rows_hash(p.tables)
         again = p.until_over(p.queue(BUILD, str(DAY)))
         seconds = time.monotonic() - since
-        told = p.told(failed[-1].run_id)
+        told, alerts = p.told(failed[-1].run_id), p.alerts()
     wrong = [
         "" if failed[-1].status is DagsterRunStatus.FAILURE else "the run did not fail",
         "" if standing == before()["rows"] else "the old day was gone",
@@ -57,6 +57,7 @@ def disk_full(folder: Path) -> DrillResult:
         seconds_to_recovery=seconds,
         recomputed="what the failed run had not published",
         served="the old day, whole",
+        alerts=alerts,
         lost="; ".join(filter(None, [*wrong, lost(p.home)])),
     )
 
@@ -75,6 +76,7 @@ def pool_holder_killed(folder: Path) -> DrillResult:
         until("the next one has it", lambda: {"flights__raw", "flights__weather_raw"} & {*p.steps(waiting)})
         seconds = time.monotonic() - since
         ends = [p.until_over(run_id)[-1].status for run_id in (holder, waiting)]
+        alerts = p.alerts()
     failed = "" if set(ends) == {DagsterRunStatus.SUCCESS} else "a run failed"
     return DrillResult(
         fault="kill -9 of the run that has the only slot of pool `source`",
@@ -83,6 +85,7 @@ def pool_holder_killed(folder: Path) -> DrillResult:
         seconds_to_recovery=seconds,
         recomputed="raw",
         served="the old day, then the new one",
+        alerts=alerts,
         lost="; ".join(filter(None, [waited, failed, lost(p.home)])),
     )
 

@@ -44,7 +44,7 @@ def bad_data(folder: Path) -> DrillResult:
         correct(p.settings)
         since = time.monotonic()
         again = p.until_over(p.queue(BUILD, str(DAY)))
-        seconds = time.monotonic() - since
+        seconds, alerts = time.monotonic() - since, p.alerts()
     wrong = [
         "" if failed[-1].status is DagsterRunStatus.FAILURE and len(failed) == 1 else "the run did not fail at once",
         "" if "ContractViolatedError (data)" in told else "not classified as data",
@@ -60,6 +60,7 @@ def bad_data(folder: Path) -> DrillResult:
         seconds_to_recovery=seconds,
         recomputed="the day, once it was corrected",
         served="the old day, whole",
+        alerts=alerts,
         lost="; ".join(filter(None, [*wrong, lost(p.home)])),
     )
 
@@ -96,6 +97,7 @@ def store_in_trouble(outage: Outage, folder: Path) -> DrillResult:
         seconds_to_recovery=found.seconds,
         recomputed=found.recomputed,
         served=found.served,
+        alerts=found.alerts,
         lost="; ".join(filter(None, [failed, differs])),
     )
 

@@ -16,6 +16,9 @@ from urllib.request import urlopen
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
+from ml_platform.operations.settling import settle
+from ml_platform.operations.state_alerts import tracking_alerts
+from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
@@ -59,6 +62,8 @@ def mlflow_away(folder: Path) -> DrillResult:
         p.until_over(p.queue(TRAIN_AND_REGISTER, MONTH))
         away = _record(p, TrainedModel, "delay_model")
         (waiting,) = MlflowTracking.from_settings(p.settings).journal.pending()
+        center = AlertCenter(p.settings)
+        raised = settle(center, "tracking_down", tracking_alerts([waiting]), "")
         with _mlflow(folder, port):
             since = time.monotonic()
             until("the version is registered", lambda: _exists(p, "delay_model_version"), SENSOR_SECONDS)
@@ -66,6 +71,7 @@ def mlflow_away(folder: Path) -> DrillResult:
             version = _record(p, ModelVersion, "delay_model_version")
             tracking = MlflowTracking.from_settings(p.settings)
             told, left = _told(tracking, version), tracking.journal.pending()
+        ended = settle(center, "tracking_down", tracking_alerts(left), "MLflow was told.")
     return DrillResult(
         fault="MLflow is away for a whole training, then back",
         what_happened=f"the model is trained and evaluated; {waiting.entries} entries waited, then {told}; the sensor "
@@ -74,6 +80,7 @@ def mlflow_away(folder: Path) -> DrillResult:
         seconds_to_recovery=seconds,
         recomputed="the step that registers",
         served="the champion before",
+        alerts=f"{raised} raised, {ended} ended",
         lost="" if (away.sha256, left, told) == (version.sha256, [], ALL_OF_IT) else f"{left} {told}",
     )
 
@@ -92,6 +99,7 @@ def _fit_struck(folder: Path, fault: Fault, name: str) -> DrillResult:
         seconds = time.monotonic() - since
         model = _record(p, TrainedModel, "delay_model")
         assert model.resumption is not None
+        alerts = p.alerts()
     succeeded = runs[-1].status is DagsterRunStatus.SUCCESS
     resumed = model.resumption
     return DrillResult(
@@ -101,6 +109,7 @@ def _fit_struck(folder: Path, fault: Fault, name: str) -> DrillResult:
         seconds_to_recovery=seconds,
         recomputed=f"{CONFIG.iterations - resumed.from_iteration} of {CONFIG.iterations} iterations; no trial",
         served="the champion before",
+        alerts=alerts,
         lost="" if succeeded and model.sha256 == _undisturbed(folder) else "the model is another one",
     )
 

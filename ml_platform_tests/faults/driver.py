@@ -45,7 +45,7 @@ class Driver:
             **os.environ,
             "ML_PLATFORM_HOME": str(home),
             "ML_PLATFORM_MAX_PARALLEL_STEPS": "2",
-            "ML_PLATFORM_RESOURCE_RETRIES": "0",  # a killed step ends its run, which is then retried from outside
+            "ML_PLATFORM_RETRY_FIRST_SECONDS": "0.1",
         }
         command = [sys.executable, "-W", "ignore", "-m", __name__]
         self.process = subprocess.Popen(

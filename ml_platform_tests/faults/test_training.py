@@ -143,14 +143,9 @@ def test_a_killed_trial_is_tried_again_alone_and_one_that_raises_fails_alone(wor
     assert [each.attempts for each in trials] == [1, 2, 1, 1]
 
 
-def test_a_killed_step_takes_its_trial_with_it_and_a_retry_runs_only_what_is_missing(world: World) -> None:
+def test_a_killed_step_takes_its_trial_with_it_and_is_begun_again_alone(world: World) -> None:
     burnt = world.lay("kill_parent", RATES[1], FIRST_RUNG)
-    killed = world.driver.run()
+    attempt = world.driver.run()
     assert wait_for_the_end_of(int(burnt.read_text()), seconds=5)
-    retried = world.driver.retry()
-    assert not killed.succeeded
-    assert [step.rpartition(".")[2] for step in retried.steps[:2]] == [
-        "toy_delay_trial_rung_0[trial_1]",
-        "toy_delay_promote_0",
-    ]
-    assert world.sha256_of(retried) == world.undisturbed
+    assert world.sha256_of(attempt) == world.undisturbed
+    assert [trial.attempts for trial in world.model().trials] == [1, 1, 1, 1]

@@ -205,14 +205,17 @@ def test_the_outermost_error_that_is_known_decides() -> None:
 
 def test_what_dagster_wraps_is_looked_into() -> None:
     def fail() -> None:
-        raise DagsterExecutionStepExecutionError(  # type: ignore[no-untyped-call]
-            "op failed",
-            user_exception=TimeoutError(),
-            original_exc_info=(None, None, None),
-            step_key="a",
-            op_name="a",
-            op_def_name="a",
-        ) from TimeoutError()
+        try:
+            raise TimeoutError
+        except TimeoutError as error:
+            raise DagsterExecutionStepExecutionError(  # type: ignore[no-untyped-call]
+                "op failed",
+                user_exception=error,
+                original_exc_info=sys.exc_info(),
+                step_key="a",
+                op_name="a",
+                op_def_name="a",
+            ) from error
 
     assert classify(raised(fail)).error == "TimeoutError"
 

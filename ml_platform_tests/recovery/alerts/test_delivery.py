@@ -31,7 +31,8 @@ TABLES = [f"toy/table_{number}" for number in range(6)]
 
 def only_the_hook(hub: Hub) -> dict[str, object]:
     routes = routes_to(hub)
-    return {**routes, "routes": [{"name": "everything", "receivers": ["hook"]}]}
+    one_by_one = {"more_than": 1_000_000}
+    return {**routes, "routes": [{"name": "everything", "receivers": ["hook"], "storm": one_by_one}]}
 
 
 @pytest.fixture
