@@ -62,4 +62,3 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
             description="Writes the data sheet of each table that is published.",
         )
         yield dg.Definitions(assets=[sheets, *tables], jobs=[job])
-
