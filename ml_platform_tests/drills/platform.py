@@ -134,6 +134,26 @@ class Platform:
         self.instance.add_backfill(backfill)
         return backfill.backfill_id
 
+    def relaunch(self, backfill_id: str) -> str:
+        """Id of a new backfill of what that one did not make, as *Re-execute from failure* in the UI asks for it."""
+        from ml_platform_tests.drills.toy_location import defs
+
+        backfill = self.instance.get_backfill(backfill_id)
+        assert backfill is not None, f"backfill {backfill_id} is not in the history"
+        data = backfill.get_asset_backfill_data(defs.resolve_asset_graph())
+        again = PartitionBackfill.from_asset_graph_subset(
+            backfill_id=make_new_backfill_id(),
+            asset_graph_subset=data.target_subset - data.materialized_subset,
+            backfill_timestamp=time.time(),
+            tags={},
+            dynamic_partitions_store=self.instance,
+            title=None,
+            description=None,
+            run_config=None,
+        )
+        self.instance.add_backfill(again)
+        return again.backfill_id
+
     def runs_of_backfill(self, backfill_id: str) -> Sequence[DagsterRun]:
         """Its runs."""
         return self.instance.get_runs(RunsFilter(tags={"dagster/backfill": backfill_id}))

@@ -13,7 +13,7 @@ from ml_platform.storage.tables import TableStore
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.fuses import burnt, fuse, put_out
 from ml_platform_tests.drills.platform import Platform, platform, until
-from ml_platform_tests.drills.scenario import DAY, DAYS, before, lost, prepare, reading, undisturbed
+from ml_platform_tests.drills.scenario import DAY, DAYS, TABLES, before, lost, prepare, reading, undisturbed
 from ml_platform_tests.drills.toy_location import BUILD, BUILD_ISOLATED
 
 MOMENT = "flights/clean:before"
@@ -234,6 +234,33 @@ def backfill_and_daemon_killed(folder: Path) -> DrillResult:
     )
 
 
+def backfill_relaunched(folder: Path) -> DrillResult:
+    """A step of a backfill of four days fails by its code; the code is mended, and the backfill re-executed."""
+    prepare(folder / "home")
+    with platform(folder) as p:
+        p.lay(MOMENT, "value_error")
+        tables = [*TABLES, "flights/quarantine", "flights/weather_quarantine"]
+        first = p.backfill(tables, [str(day) for day in DAYS])
+        until("the backfill is over", lambda: p.is_backfill_over(first))
+        since = time.monotonic()
+        second = p.relaunch(first)
+        until("its re-execution is over", lambda: p.is_backfill_over(second))
+        seconds = time.monotonic() - since
+        ran, again = (sorted({s for r in p.runs_of_backfill(b) for s in p.steps(r.run_id)}) for b in (first, second))
+        alerts = p.alerts()
+    wrong = "" if {"flights__raw", "flights__weather_clean"}.isdisjoint(again) else f"it ran {again} again"
+    return DrillResult(
+        fault="ValueError in one step of a backfill of four days; the code is mended and the backfill re-executed",
+        what_happened=f"of {len({*ran, *again})} steps it runs {len(again)}: what failed and what follows from it",
+        attempts=2,
+        seconds_to_recovery=seconds,
+        recomputed=", ".join(step.removeprefix("flights__") for step in again),
+        served="the old days",
+        alerts=alerts,
+        lost="; ".join(filter(None, [wrong, lost(p.home, *DAYS)])),
+    )
+
+
 DRILLS = [
     Drill("worker", worker_killed),
     Drill("worker-at-start", worker_killed_before_it_starts),
@@ -243,6 +270,7 @@ DRILLS = [
     Drill("daemon", daemon_killed),
     Drill("daemon-before-retry", daemon_killed_before_the_retry),
     Drill("daemon-random", daemon_killed_again_and_again),
+    Drill("backfill-relaunched", backfill_relaunched),
     Drill("daemon-backfill", backfill_and_daemon_killed),
     Drill("everything", everything_killed),
 ]
