@@ -26,9 +26,10 @@ def weather_missing(folder: Path) -> DrillResult:
     """Of four days the weather of one is not there, and that of another, published before, is cut."""
     prepare(folder / "home")
     landing = StorageLocation.of(Settings(home=folder / "home")).landing()
-    landing.write(_weather(CUT), weather_object(CUT)[:-30])
-    landing.delete(_weather(GONE))
     with platform(folder, locations=(TOY, OPERATIONS), environment=SETTINGS) as p:
+        before = p.until_over(p.queue(BUILD, str(CUT)))
+        landing.write(_weather(CUT), weather_object(CUT)[:-30])
+        landing.delete(_weather(GONE))
         runs = p.until_over(p.queue(BUILD, PartitionRange(str(DAYS[0]), str(DAYS[-1]))))
         marks = Degradations(StorageLocation.of(p.settings).artifacts()).all()
         alerts = until("the alerts are raised", lambda: _told(p))
@@ -38,7 +39,9 @@ def weather_missing(folder: Path) -> DrillResult:
         until("no mark is left", lambda: not Degradations(StorageLocation.of(p.settings).artifacts()).all())
         seconds = time.monotonic() - since
         until("the alerts are over", lambda: not _told(p))
-        again = [run for run in p.instance.get_runs() if run.run_id not in {each.run_id for each in runs}]
+        until("every run is over", lambda: all(run.is_finished for run in p.instance.get_runs()))
+        known = {each.run_id for each in (*before, *runs)}
+        again = [run for run in p.instance.get_runs() if run.run_id not in known]
     failed = "" if {run.status for run in [*runs, *again]} == {DagsterRunStatus.SUCCESS} else "a run failed"
     return DrillResult(
         fault="weather of a day missing, that of another cut; landed whole later",
