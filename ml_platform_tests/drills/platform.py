@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -194,6 +195,11 @@ class Platform:
         begun = [e.dagster_event for e in entries if e.dagster_event and (e.dagster_event.is_step_start)]
         again = [e.dagster_event for e in entries if e.dagster_event and (e.dagster_event.is_step_restarted)]
         return [str(event.step_key) for event in (*begun, *again)]
+
+    def attempts(self, runs: Sequence[DagsterRun]) -> int:
+        """How many runs there were, or how often the step that was begun most often was begun."""
+        steps = Counter(step for run in runs for step in self.steps(run.run_id))
+        return max([len(runs), *steps.values()])
 
     def told(self, run_id: str) -> str:
         """Every message of the run's log, a line each."""

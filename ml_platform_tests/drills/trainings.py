@@ -99,13 +99,13 @@ def _fit_struck(folder: Path, fault: Fault, name: str) -> DrillResult:
         seconds = time.monotonic() - since
         model = _record(p, TrainedModel, "delay_model")
         assert model.resumption is not None
-        alerts = p.alerts()
+        alerts, attempts = p.alerts(), p.attempts(runs)
     succeeded = runs[-1].status is DagsterRunStatus.SUCCESS
     resumed = model.resumption
     return DrillResult(
         fault=name,
         what_happened="begun again by itself" + (", in a retry of the run" if len(runs) > 1 else ", in the same run"),
-        attempts=len(runs),
+        attempts=attempts,
         seconds_to_recovery=seconds,
         recomputed=f"{CONFIG.iterations - resumed.from_iteration} of {CONFIG.iterations} iterations; no trial",
         served="the champion before",
