@@ -19,6 +19,7 @@ from dagster._core.storage.tags import (
 
 from ml_platform.components.automation import Asked, Outcome, Paging, Progress, Wait, Wanted, decide
 from ml_platform.settings import SensorKind, Settings
+from ml_platform.storage.location import StorageLocation
 
 REQUEST_TAG = "ml_platform/request"
 """Run tag that says which request of which sensor a run answers; a re-execution has it too."""
@@ -88,6 +89,12 @@ def content_sensor(
         return dg.SensorResult([_run_request(name, asked, requests) for asked in decision.requests], cursor=cursor)
 
     return evaluate
+
+
+def location_of(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext) -> StorageLocation:
+    """Where tables and objects are, for whoever looks."""
+    location: StorageLocation = context.resources.tables.location
+    return location
 
 
 def seen_by(context: dg.SensorEvaluationContext) -> Mapping[str, str]:

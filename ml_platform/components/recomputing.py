@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import dagster as dg
 
 from ml_platform.components.automation import Asked, Wanted
-from ml_platform.components.automation_sensor import Job, Requests, content_sensor
+from ml_platform.components.automation_sensor import Job, Requests, content_sensor, location_of
 from ml_platform.recovery.degradation import Degradation, Degradations
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.location import StorageLocation
@@ -38,7 +38,7 @@ def recompute_sensor(
     degraded: dict[str, list[str]] = {}
 
     def look(context: dg.SensorEvaluationContext) -> Wanted:
-        location: StorageLocation = context.resources.tables.location
+        location = location_of(context)
         marks = Degradations(location.artifacts()).all()
         degraded.clear()
         for mark in marks:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from ml_platform.components.automation import SHOWN, Wanted, named, short
 from ml_platform.data.component import LandedTable
-from ml_platform.errors import TableNotFoundError
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.memo import Memo
@@ -157,11 +156,7 @@ def _stamps(zone: Zone, day: str) -> str:
 def _ingested(zone: Zone, table: LandedTable) -> dict[str, str]:
     """The hash of the object that each published partition was made from; only logs are read."""
     name = f"{zone.use_case}/{table.name}"
-    try:
-        published = zone.location.tables().partitions(name)
-    except TableNotFoundError:
-        return {}
-    told = Memo(zone.location.artifacts(), name).standing(published)
+    told = Memo(zone.location.artifacts(), name).standing(zone.location.tables().published(name))
     return {key: str(one["landing_sha256"]) for key, one in told.items() if "landing_sha256" in one}
 
 

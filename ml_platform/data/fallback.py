@@ -103,8 +103,8 @@ def sound_again(landing: ObjectStore, table: LandedTable, mark: Degradation) -> 
 def _sound(context: dg.AssetExecutionContext, key: dg.AssetKey, partitions: Sequence[str]) -> dict[str, _Sound]:
     """What stands and was ingested fresh, of some partitions."""
     tables: DeltaTableIOManager = context.resources.tables
-    name, store = "/".join(key.path), tables.location.tables()
-    published = store.partitions(name) if store.version(name) is not None else {}
+    name = "/".join(key.path)
+    published = tables.location.tables().published(name)
     hashes = {each: published[each].content_hash for each in partitions if each in published}
     told = Memo(tables.location.artifacts(), name).standing(published)
     return {each: _Sound(at, told.get(each, {})) for each, at in last_sound(context.instance, key, hashes).items()}

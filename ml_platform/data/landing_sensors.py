@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ml_platform.components.automation import Asked, Wait, Wanted
-from ml_platform.components.automation_sensor import Job, Requests, content_sensor, seen_by
+from ml_platform.components.automation_sensor import Job, Requests, content_sensor, location_of, seen_by
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.arrivals import arrived_days, arrived_registers, look, missing_references
 from ml_platform.data.component import DataPipeline
-from ml_platform.errors import TableNotFoundError
 from ml_platform.storage.location import StorageLocation
 
 _EVERY_SECONDS = 15
@@ -33,14 +32,14 @@ def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.Senso
     features = [use_case.key(table.name) for table in pipeline.features]
 
     def days(context: dg.SensorEvaluationContext) -> Wanted | Wait:
-        location = _location(context)
+        location = location_of(context)
         if missing := missing_references(location, use_case.name, references):
             return Wait(f"Days wait until these are published: {', '.join(missing)}.")
         zone = look(location, use_case.name, tables, dt.datetime.now(dt.UTC))
         return arrived_days(zone, seen_by(context))
 
     def looking_back(context: dg.SensorEvaluationContext, ingested: Sequence[str]) -> Sequence[str]:
-        return days_looking_back(_location(context), pipeline, use_case, ingested)
+        return days_looking_back(location_of(context), pipeline, use_case, ingested)
 
     requests = Requests(
         use_case.by_day.get_partition_keys,
@@ -64,7 +63,7 @@ def registers_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.
     tables = [table for table in pipeline.landed if not table.is_daily]
 
     def registers(context: dg.SensorEvaluationContext) -> Wanted:
-        zone = look(_location(context), use_case.name, tables, dt.datetime.now(dt.UTC))
+        zone = look(location_of(context), use_case.name, tables, dt.datetime.now(dt.UTC))
         return arrived_registers(zone, seen_by(context))
 
     requests = Requests(
@@ -93,10 +92,7 @@ def days_looking_back(
         later = {
             str(dt.date.fromisoformat(day) + dt.timedelta(days=n)) for day in ingested for n in range(1, reach + 1)
         }
-        try:
-            days |= later & location.tables().partitions(f"{use_case.name}/{table.rows}").keys()
-        except TableNotFoundError:
-            continue
+        days |= later & location.tables().published(f"{use_case.name}/{table.rows}").keys()
     return sorted(days - set(ingested))
 
 
@@ -104,8 +100,3 @@ def _made_of(pipeline: DataPipeline, use_case: UseCase, asked: Asked) -> list[dg
     cleaned = [table for table in pipeline.cleaned if table.source in asked.partitions]
     names = [*asked.partitions, *(name for table in cleaned for name in (table.name, table.quarantine))]
     return [use_case.key(name) for name in names]
-
-
-def _location(context: dg.SensorEvaluationContext) -> StorageLocation:
-    location: StorageLocation = context.resources.tables.location
-    return location

@@ -13,10 +13,8 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import DataPipeline, FeatureTable
 from ml_platform.data.fallback import sound_again
 from ml_platform.data.look_back import missing_days
-from ml_platform.errors import TableNotFoundError
 from ml_platform.recovery.degradation import Degradation
 from ml_platform.storage.location import StorageLocation
-from ml_platform.storage.tables import PartitionState
 
 
 def recompute_sensors(
@@ -62,12 +60,5 @@ class _Causes:
 
     def _missing(self, location: StorageLocation, table: FeatureTable, day: str) -> str:
         read = {history.table for history in table.inputs}
-        published = {name: _published(location, f"{self._use_case.name}/{name}") for name in read}
+        published = {name: location.tables().published(f"{self._use_case.name}/{name}") for name in read}
         return missing_days(self._use_case, table, published, day)
-
-
-def _published(location: StorageLocation, table: str) -> dict[str, PartitionState]:
-    try:
-        return location.tables().partitions(table)
-    except TableNotFoundError:
-        return {}

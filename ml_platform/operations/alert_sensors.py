@@ -13,7 +13,7 @@ from ml_platform.operations.run_alerts import ENDS_PER_TICK, RunAlerts
 from ml_platform.operations.run_events import newest_event
 from ml_platform.operations.settling import settle
 from ml_platform.operations.state_alerts import degraded_alerts, late_alerts, tracking_alerts
-from ml_platform.operations.table_health import SERVED, Published, late, states_of
+from ml_platform.operations.table_health import SERVED, Published, late
 from ml_platform.provenance.catalog import Catalog
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradations
@@ -89,7 +89,7 @@ def _late(location: StorageLocation, instance: dg.DagsterInstance, catalogs: Seq
         for catalog in catalogs
         for table in catalog.tables.values()
         if table.fresh_within_hours is not None
-        for each in [Published(table, states_of(tables, table.name))]
+        for each in [Published(table, tables.published(table.name))]
         for finding in late(catalog.use_case, each, instance, now)
     ]
 

@@ -1,6 +1,6 @@
 """What failed in a run, as alerts: one for each step, of the assets that it did not make.
 
-Belongs here: reading a failed run. Does not: whether it is the last try (`run_alerts`), and what mends it (`mending`).
+Belongs here: reading a failed run. Does not: whether it is the last try and what mends it (`run_alerts`).
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ import dagster as dg
 
 from ml_platform.components.use_case import FILE_NAME, USE_CASES, load_use_case
 from ml_platform.errors import PlatformError
-from ml_platform.operations.run_events import asset_events, events_of, pipeline_of, run_partition
+from ml_platform.execution.run_log import events_of
+from ml_platform.operations.run_events import asset_events, pipeline_of, run_partition
 from ml_platform.operations.served import served
 from ml_platform.recovery.alerts.alert import Alert, Severity
 from ml_platform.recovery.alerts.center import Affected

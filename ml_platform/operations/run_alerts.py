@@ -12,12 +12,12 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
+from ml_platform.execution.run_log import events_of
 from ml_platform.operations.failures import JOB, Places, failures_of, owners_of
 from ml_platform.operations.run_events import (
     Ended,
     asset_events,
     ended_since,
-    events_of,
     pipeline_of,
     run_partition,
 )

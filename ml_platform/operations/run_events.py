@@ -1,4 +1,4 @@
-"""Runs that ended, and what they say: read from Dagster's history, page by page.
+"""Runs that ended, and what they say: read from Dagster's history.
 
 Belongs here: reading events. Does not: what follows from them.
 """
@@ -16,8 +16,9 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
+from ml_platform.execution.run_log import events_of
+
 ENDS: tuple[RunStatusChangeEventType, ...] = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
-PAGE = 1000
 
 
 class Ended(NamedTuple):
@@ -66,17 +67,6 @@ def _page(
 def newest_event(instance: dg.DagsterInstance) -> int:
     """The number of the newest event in the history; 0 if it is empty."""
     return instance.event_log_storage.get_maximum_record_id() or 0
-
-
-def events_of(instance: dg.DagsterInstance, run_id: str, of_type: dg.DagsterEventType) -> Iterator[dg.EventLogRecord]:
-    """All events of one type of one run, in order."""
-    cursor = None
-    while True:
-        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=of_type, limit=PAGE)
-        yield from page.records
-        if not page.has_more:
-            return
-        cursor = page.cursor
 
 
 def asset_events(

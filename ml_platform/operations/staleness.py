@@ -17,7 +17,7 @@ from ml_platform.errors import StorageError
 from ml_platform.operations.health import Finding
 from ml_platform.provenance.catalog import Catalog
 from ml_platform.provenance.trace_history import RunHistory
-from ml_platform.serving.promotion import Promotion
+from ml_platform.serving.promotion import recorded_promotions
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.io_managers import MADE_BY_RUN
 from ml_platform.storage.location import StorageLocation
@@ -102,14 +102,12 @@ class Staleness:
         """Days that were predicted by another champion than they have now."""
         if (deployment := self._catalog.deployment) is None:
             return
-        folder = f"records/{self._catalog.name(deployment.champion.name)}"
-        records = [Promotion.model_validate_json(self._artifacts.read(i.path)) for i in self._artifacts.list(folder)]
-        champions = sorted((each for each in records if each.champion), key=lambda each: each.as_of)
+        recorded = recorded_promotions(self._artifacts, self._catalog.name(deployment.champion.name))
         table = self._catalog.name(deployment.predictions.name)
         published = self._states(table, None)
         days: list[str] = []
         for partition, made in Memo(self._artifacts, table).entries().items():
-            now = [each.champion for each in champions if each.as_of.isoformat() <= partition and each.champion]
+            now = [each.champion for each in recorded if each.as_of.isoformat() <= partition and each.champion]
             is_published = (state := published.get(partition)) and state.content_hash == made.content_hash
             if now and is_published and made.told.get("model_fingerprint") not in (None, now[-1].fingerprint):
                 days.append(partition)

@@ -14,7 +14,6 @@ import dagster as dg
 
 from ml_platform.components.freshness import due_at, is_closed, newest_due
 from ml_platform.components.use_case import UseCase
-from ml_platform.errors import TableNotFoundError
 from ml_platform.operations.health import Finding, TableHealth
 from ml_platform.provenance.catalog import Catalog, Table
 from ml_platform.recovery.degradation import Degradation
@@ -34,7 +33,7 @@ class Published(NamedTuple):
 
 def published(tables: TableStore, catalog: Catalog) -> list[Published]:
     """Every declared table of the use case; only the logs are read."""
-    return [Published(table, states_of(tables, table.name)) for table in catalog.tables.values()]
+    return [Published(table, tables.published(table.name)) for table in catalog.tables.values()]
 
 
 def table_health(use_case: UseCase, found: Published, now: dt.datetime) -> TableHealth:
@@ -95,14 +94,6 @@ def degraded(marks: Sequence[Degradation], use_case: str) -> Iterator[Finding]:
             rung=rung,
             run_id=found[-1].run_id,
         )
-
-
-def states_of(tables: TableStore, name: str) -> dict[str, PartitionState]:
-    """What is published of one table; nothing if it has never been."""
-    try:
-        return tables.partitions(name)
-    except TableNotFoundError:
-        return {}
 
 
 def _first_day(use_case: UseCase, table: Table) -> dt.date:

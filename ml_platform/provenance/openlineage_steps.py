@@ -4,7 +4,7 @@ Belongs here: reading Dagster's history. Does not: the form in which it is told 
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,11 +13,11 @@ from dagster import DagsterInstance
 from dagster._core.events import DagsterEvent, DagsterEventType
 
 from ml_platform.errors import UnknownAssetError
+from ml_platform.execution.run_log import events_of
 from ml_platform.provenance.trace import Check
 from ml_platform.provenance.trace_history import Made, check_of, made_of
 
 Outcome = Literal["complete", "fail", "abort", "running"]
-_PAGE = 2000
 _TOLD = {
     DagsterEventType.STEP_START,
     DagsterEventType.STEP_SUCCESS,
@@ -94,7 +94,7 @@ def story_of(record: dg.RunRecord, instance: DagsterInstance) -> RunStory:
     outcome = _OUTCOMES.get(run.status, "running")
     created = record.create_timestamp.timestamp()
     steps: dict[str, StepStory] = {}
-    for entry in _events(instance, run.run_id):
+    for entry in events_of(instance, run.run_id, _TOLD):
         at = dt.datetime.fromtimestamp(entry.event_log_entry.timestamp, dt.UTC)
         event = entry.event_log_entry.dagster_event
         if event and event.step_key:
@@ -109,16 +109,6 @@ def story_of(record: dg.RunRecord, instance: DagsterInstance) -> RunStory:
         outcome=outcome,
         steps=list(steps.values()),
     )
-
-
-def _events(instance: DagsterInstance, run_id: str) -> Iterator[dg.EventLogRecord]:
-    cursor = None
-    while True:
-        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=_TOLD, limit=_PAGE)
-        yield from page.records
-        if not page.has_more:
-            return
-        cursor = page.cursor
 
 
 def _tell(step: StepStory, event: DagsterEvent, record: dg.EventLogRecord, at: dt.datetime) -> None:

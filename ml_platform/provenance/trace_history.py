@@ -13,6 +13,7 @@ from dagster import DagsterInstance
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.events import DagsterEventType
 
+from ml_platform.execution.run_log import events_of
 from ml_platform.provenance.trace import Check, Run
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.partition_events import DEGRADED_TAG
@@ -96,17 +97,9 @@ class RunHistory:
         )
 
     def _checks(self, run_id: str) -> list[tuple[str, Check]]:
-        found: list[tuple[str, Check]] = []
-        cursor = None
-        while True:
-            page = self._instance.get_records_for_run(
-                run_id, cursor=cursor, of_type=DagsterEventType.ASSET_CHECK_EVALUATION, limit=_PAGE
-            )
-            events = [record.event_log_entry.dagster_event for record in page.records]
-            found.extend(check_of(event.asset_check_evaluation_data) for event in events if event)
-            if not page.has_more:
-                return found
-            cursor = page.cursor
+        records = events_of(self._instance, run_id, DagsterEventType.ASSET_CHECK_EVALUATION)
+        events = (record.event_log_entry.dagster_event for record in records)
+        return [check_of(event.asset_check_evaluation_data) for event in events if event]
 
 
 def made_of(record: dg.EventLogRecord) -> Made:

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import NoChampionError
+from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.registry import ModelRegistry, RegisteredModel
 from ml_platform.tracking.standing import obstacle_to_promotion
 
@@ -31,6 +32,12 @@ class Promotion(BaseModel):
     champion: RegisteredModel | None = Field(
         description="Who answers from the month on; null before the first champion."
     )
+
+
+def recorded_promotions(artifacts: ObjectStore, record: str) -> list[Promotion]:
+    """Every promotion that the asset `record` ("flights/delay_champion") has recorded, by month."""
+    documents = (artifacts.read(info.path) for info in artifacts.list(f"records/{record}"))
+    return sorted((Promotion.model_validate_json(each) for each in documents), key=lambda each: each.as_of)
 
 
 def promote_if_approved(

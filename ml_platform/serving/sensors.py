@@ -10,15 +10,23 @@ from typing import NamedTuple
 import dagster as dg
 
 from ml_platform.components.automation import Wait, Wanted, named, short
-from ml_platform.components.automation_sensor import Job, Look, Requests, content_sensor, is_busy, over, seen_by
+from ml_platform.components.automation_sensor import (
+    Job,
+    Look,
+    Requests,
+    content_sensor,
+    is_busy,
+    location_of,
+    over,
+    seen_by,
+)
 from ml_platform.components.schedules import daily
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
 from ml_platform.serving.component import Deployment
-from ml_platform.serving.promotion import Promotion, champions_by_day
+from ml_platform.serving.promotion import Promotion, champions_by_day, recorded_promotions
 from ml_platform.serving.tables import days_with_a_model
 from ml_platform.storage.io_managers import record_path
-from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.registry import decisions_on
 
@@ -72,14 +80,9 @@ def predictions_schedule(deployment: Deployment, use_case: UseCase, predict: Job
     table = f"{use_case.name}/{deployment.predictions.features}"
 
     def features_are_there(context: dg.ScheduleEvaluationContext, day: str) -> str:
-        location: StorageLocation = context.resources.tables.location
-        try:
-            is_there = day in location.tables().partitions(table)
-        except TableNotFoundError:
-            is_there = False
-        return (
-            "" if is_there else f"{table} has no {day} yet. `{predict.name}_on_new_features` predicts it once it has."
-        )
+        if day in location_of(context).tables().published(table):
+            return ""
+        return f"{table} has no {day} yet. `{predict.name}_on_new_features` predicts it once it has."
 
     return daily(
         use_case, predict, days_with_a_model(use_case), "Predicts the day before and measures it.", features_are_there
@@ -95,7 +98,7 @@ def _versions(deployment: Deployment, use_case: UseCase) -> Look:
     champion = deployment.champion
 
     def look(context: dg.SensorEvaluationContext) -> Wanted:
-        artifacts = _location(context).artifacts()
+        artifacts = location_of(context).artifacts()
         folder = f"records/{use_case.name}/{champion.model_version}"
         decided = decisions_on(artifacts, champion.registered_model) if champion.requires_approval else 0
         stamps = {info.path: info.stamp for info in artifacts.list(folder)}
@@ -123,9 +126,9 @@ def _open_days(deployment: Deployment, use_case: UseCase) -> Look:
         days_job = f"build_{use_case.name}_days"  # of the data location, which is not imported here
         if is_busy(context.instance, days_job):
             return Wait(f"A run of {days_job} is not finished; days are looked at when it is.")
-        location, table = _location(context), f"{use_case.name}/{deployment.predictions.features}"
-        promotions = [_promotion(location.artifacts(), use_case, deployment, month) for month in _months(use_case)]
-        known = [promotion for promotion in promotions if promotion and promotion.champion]
+        location, table = location_of(context), f"{use_case.name}/{deployment.predictions.features}"
+        promotions = recorded_promotions(location.artifacts(), f"{use_case.name}/{deployment.champion.name}")
+        known = [promotion for promotion in promotions if promotion.champion]
         if not known:
             return Wait(f"{deployment.champion.registered_model} has no champion to predict with.")
         try:
@@ -147,7 +150,7 @@ def _labelled_days(deployment: Deployment, use_case: UseCase) -> Look:
     """Each predicted day that has labels, by the content of both."""
 
     def look(context: dg.SensorEvaluationContext) -> Wanted | Wait:
-        tables = _location(context).tables()
+        tables = location_of(context).tables()
         try:
             predictions = tables.partitions(f"{use_case.name}/{deployment.predictions.name}")
             labels = tables.partitions(f"{use_case.name}/{deployment.quality.labels}")
@@ -175,8 +178,3 @@ def _version(artifacts: ObjectStore, path: str) -> int:
 
 def _months(use_case: UseCase) -> list[str]:
     return list(use_case.by_as_of_month.get_partition_keys())
-
-
-def _location(context: dg.SensorEvaluationContext) -> StorageLocation:
-    location: StorageLocation = context.resources.tables.location
-    return location

@@ -12,26 +12,21 @@ from ml_platform.errors import NoChampionError
 from ml_platform.recovery.degradation import Degradation
 from ml_platform.serving.component import ChampionRecord
 from ml_platform.serving.ladder import state_of
-from ml_platform.serving.promotion import Promotion, champions_by_day
+from ml_platform.serving.promotion import champions_by_day, recorded_promotions
 from ml_platform.storage.location import StorageLocation
-from ml_platform.storage.objects import ObjectStore
 
 
 def sound_champion(use_case: UseCase, record: ChampionRecord) -> SoundAgain:
     """For a mark of the model ladder, the state of the day's champion now, if it is not the one that gave way."""
-    folder = f"records/{use_case.name}/{record.name}"
+    name = f"{use_case.name}/{record.name}"
 
     def sound_again(location: StorageLocation, mark: Degradation) -> str | None:
         artifacts, day = location.artifacts(), dt.date.fromisoformat(mark.partition)
         try:
-            champion = champions_by_day(_records(artifacts, folder), [day])[day]
+            champion = champions_by_day(recorded_promotions(artifacts, name), [day])[day]
         except NoChampionError:
             return None
         state = state_of(champion, artifacts)
         return state if state not in (mark.seen, "") else None
 
     return sound_again
-
-
-def _records(artifacts: ObjectStore, folder: str) -> list[Promotion]:
-    return [Promotion.model_validate_json(artifacts.read(each.path)) for each in artifacts.list(folder)]

@@ -13,7 +13,7 @@ from dagster._core.definitions.metadata import normalize_metadata
 from dagster._core.events import DagsterEvent
 from pydantic import BaseModel, PrivateAttr
 
-from ml_platform.errors import DefinitionError, PartitionNotPublishedError, TableNotFoundError
+from ml_platform.errors import DefinitionError, PartitionNotPublishedError
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.content import root_hash
 from ml_platform.storage.location import StorageLocation
@@ -89,10 +89,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
 
         Hand it back in `Publishable.reused`, and compute the others.
         """
-        try:
-            published = self.location.tables().partitions(name)
-        except TableNotFoundError:
-            return {}
+        published = self.location.tables().published(name)
         return Memo(self.location.artifacts(), name).reusable(made_from, published)
 
     def read_states(self, run: dg.DagsterRun, name: str) -> dict[str, PartitionState]:

@@ -179,6 +179,13 @@ class TableStore:
         """
         return {key: _state(files) for key, files in self._read(name, version).files.items()}
 
+    def published(self, name: str) -> dict[str, PartitionState]:
+        """The same of a table that may never have been published: nothing then."""
+        try:
+            return self.partitions(name)
+        except TableNotFoundError:
+            return {}
+
     def content_root(self, name: str, partitions: Sequence[str] | None = None, version: int | None = None) -> str:
         """One hash over what is published of `partitions` (all by default); the same content gives the same root.
 

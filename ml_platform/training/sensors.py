@@ -12,7 +12,15 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.components.automation import Paging, Wait, Wanted, named, short
-from ml_platform.components.automation_sensor import Job, content_sensor, default_status, is_busy, over, seen_by
+from ml_platform.components.automation_sensor import (
+    Job,
+    content_sensor,
+    default_status,
+    is_busy,
+    location_of,
+    over,
+    seen_by,
+)
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
 from ml_platform.recovery.degradation import Degradations
@@ -47,7 +55,7 @@ def roots_sensor(use_case: UseCase, models: Sequence[ModelConfig]) -> dg.SensorD
     )
     def observe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known = Observed.model_validate_json(context.cursor) if context.cursor else Observed()
-        location: StorageLocation = context.resources.tables.location
+        location = location_of(context)
         try:
             now = current_roots(location, use_case, models)
         except TableNotFoundError as error:
@@ -69,7 +77,7 @@ def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.Senso
     """`train_<use case>_<model>_on_new_content`: each month once the days before it are there, and when they change."""
 
     def months(context: dg.SensorEvaluationContext) -> Wanted | Wait:
-        location: StorageLocation = context.resources.tables.location
+        location = location_of(context)
         days_job = f"build_{use_case.name}_days"  # of the data location, which is not imported here
         if is_busy(context.instance, days_job):
             return Wait(f"A run of {days_job} is not finished; months are looked at when it is.")
