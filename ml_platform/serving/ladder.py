@@ -31,6 +31,7 @@ from ml_platform.errors import (
     StorageUnreachableError,
 )
 from ml_platform.evaluation.baseline import Baseline
+from ml_platform.recovery.retries import StepRetries
 from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.scoring import ModelRung, days_by_version, predictions_of
 from ml_platform.storage.objects import ObjectStore
@@ -98,7 +99,7 @@ class ModelLadder:
     artifacts: ObjectStore
     features: type[dy.Schema]
     fallback: ModelFallback | None = None
-    is_last_attempt: bool = True
+    retries: StepRetries | None = None
     loaded: dict[str, TabularModel] = field(default_factory=dict, repr=False)
 
     def predict_by_day(
@@ -153,7 +154,7 @@ class ModelLadder:
             except ModelUnusableError as error:
                 failures.append(error)
             except StorageUnreachableError as error:
-                if not self.is_last_attempt:
+                if self.retries:  # true while another attempt follows the error that is being handled
                     raise
                 failures.append(error)
         if all(isinstance(each, StorageUnreachableError) for each in failures):

@@ -51,9 +51,11 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         start_offset=-table.champion_look_back_days, allow_nonexistent_upstream_partitions=True
     )
 
+    retries = use_case.retries()
+
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
-        retry_policy=use_case.retries(),
+        retry_policy=retries,
         ins={
             "features": dg.AssetIn(features_key),
             "promotions": dg.AssetIn(champion_key, partition_mapping=mapping),
@@ -69,8 +71,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         champions = champions_by_day(_records(promotions), days)
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, features_key, champions)))
         rows = rows_of(features, table.partition_column, todo.compute)
-        is_last = context.retry_number >= context.resources.tables.location.settings.step_retries
-        ladder = ModelLadder(context.resources.artifacts, features_contract, table.fallback, is_last_attempt=is_last)
+        ladder = ModelLadder(context.resources.artifacts, features_contract, table.fallback, retries)
         predicted = Predicted(contract.create_empty(), {})
         if todo.compute:
             due = {day: champions[day] for day in as_days(todo.compute)}

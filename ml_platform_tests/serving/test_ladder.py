@@ -12,6 +12,7 @@ from ml_platform.components.use_case import load_use_case
 from ml_platform.errors import ContractViolatedError, NoModelAnswersError, StorageUnreachableError
 from ml_platform.local_servers.ports import free_ports
 from ml_platform.recovery.degradation import Degradation, Degradations
+from ml_platform.recovery.retries import StepRetries
 from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.decisions import promote, roll_back
 from ml_platform.serving.declared import Deployed
@@ -267,12 +268,12 @@ def test_only_declared_rungs_are_tried(served: World) -> None:
         predicted(served, ModelFallback(baseline="constant"))
 
 
-@pytest.mark.parametrize("is_last_attempt", [False, True])
-def test_a_store_that_does_not_answer_is_no_reason_to_use_another_model_of_it(is_last_attempt: bool) -> None:
+@pytest.mark.parametrize("retries", [StepRetries(), None])
+def test_a_store_that_does_not_answer_is_no_reason_to_use_another_model_of_it(retries: StepRetries | None) -> None:
     (port,) = free_ports(1)
     client = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{port}"}
     store = ObjectStore("s3://lake/a", {"key": "k", "secret": "s", "client_kwargs": client, "retry_seconds": 0.0})
-    ladder = ModelLadder(store, HourOfDay, LADDER, is_last_attempt=is_last_attempt)
+    ladder = ModelLadder(store, HourOfDay, LADDER, retries)
     model = RegisteredModel(
         name=NAME, version=1, as_of=dt.date(2013, 10, 1), uri="s3://lake/a/models/flights/delay/f.skops", sha256="",
         fingerprint="f", run_id="", gate="approved",
