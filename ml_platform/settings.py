@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         "partitions made again; nothing if set to nothing.",
     )
 
+    sensor_interval_seconds: int = Field(
+        15,
+        ge=1,
+        description="How often a sensor that asks for runs looks. What it finds at one look is asked for at the next.",
+    )
+
     step_retries: int = Field(
         5,
         ge=0,

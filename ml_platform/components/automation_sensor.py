@@ -59,7 +59,6 @@ def content_sensor(
     *,
     description: str,
     needs: frozenset[str] = frozenset({"tables"}),
-    every_seconds: int = 30,
 ) -> dg.SensorDefinition:
     """A sensor that requests a run of `job` for each state that `look` finds; off unless settings name its `kind`."""
 
@@ -67,7 +66,7 @@ def content_sensor(
         name=name,
         job=job,
         description=description,
-        minimum_interval_seconds=every_seconds,
+        minimum_interval_seconds=Settings().sensor_interval_seconds,
         default_status=default_status(kind),
         required_resource_keys=set(needs),
         tags={"ml_platform/kind": kind},

@@ -17,7 +17,6 @@ from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.location import StorageLocation
 
 GONE = "gone"
-EVERY_SECONDS = 30
 
 SoundAgain = Callable[[StorageLocation, Degradation], str | None]
 """The state of the cause of a mark that is not inherited, if it may be sound now: another one than was seen."""
@@ -66,7 +65,6 @@ def recompute_sensor(
         requests,
         description="Has what is degraded made again when the cause may have gone: each state of a cause calls for one "
         "run of the degraded tables, over the partitions that it concerns.",
-        every_seconds=EVERY_SECONDS,
     )
 
 

@@ -11,7 +11,7 @@ import dataframely as dy
 from ml_platform.components.degrading import degradation_check_spec
 from ml_platform.components.reuse import Plan
 from ml_platform.contracts.columns import masked_json, masked_value, masked_values
-from ml_platform.data.audit import Audited, Conservation
+from ml_platform.data.audit import WHOLE_TABLE, Audited, Conservation
 from ml_platform.errors import ContractViolatedError, LeakageError
 from ml_platform.point_in_time.audit import KnowledgeAudit, Leak
 from ml_platform.storage.io_managers import DeltaTableIOManager
@@ -53,6 +53,20 @@ def contract_check(key: dg.AssetKey, audited: Audited, todo: Plan) -> dg.AssetCh
             "partitions_over_the_limit": [count.partition for count in audited.overfull],
         },
     )
+
+
+def tell_of_refused(context: dg.AssetExecutionContext, quarantine: dg.AssetKey, audited: Audited, version: int) -> None:
+    """Observe the quarantine of each partition whose table is refused: its rows are there, and nothing was made."""
+    for count in audited.overfull:
+        metadata: dict[str, dg.MetadataValue] = {
+            "rows_in": dg.MetadataValue.int(count.rows_in),
+            "rows_refused": dg.MetadataValue.int(count.refused),
+            "refused_by_rule": rule_counts(count.refused_by_rule),
+            "table_version": dg.MetadataValue.int(version),
+        }
+        partition = None if count.partition == WHOLE_TABLE else count.partition
+        why = "Too many rows were refused for their table to be published."
+        context.log_event(dg.AssetObservation(quarantine, why, metadata, partition))
 
 
 def conservation_check(key: dg.AssetKey, conserved: Conservation, todo: Plan) -> dg.AssetCheckResult:

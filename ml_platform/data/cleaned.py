@@ -21,6 +21,7 @@ from ml_platform.data.checks import (
     require_all_accepted,
     standing_version,
     table_check_specs,
+    tell_of_refused,
 )
 from ml_platform.data.component import CleanedTable, DerivedTable, LandedTable
 from ml_platform.data.landed import LANDING_DAY
@@ -34,7 +35,9 @@ Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -> dg.AssetsDefinition:
     """The clean table and its quarantine, from one step: every source row is in exactly one of them.
 
-    The quarantine is published even where so many rows are refused that the clean table is not: it is what to look at.
+    Where so many rows are refused that the clean table is not published, the quarantine is all the same, since it is
+    what to look at. It is not materialized then: whoever re-executes the failure, of a run or a backfill, finds both to
+    be made.
     """
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
     source_contract = use_case.resolve(landed.contract)
@@ -72,7 +75,6 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         )
         conserved = Conservation(rows.height, audited.accepted.height, audited.refused.height)
         conserved.check(name)
-        yield dg.Output(todo.publishable(quarantine.key, audited.refused), "quarantine")
         yield contract_check(spec.key, audited, todo)
         if refusal := violation(
             audited,
@@ -83,7 +85,11 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
             standing=standing_version(tables, spec.key),
             where=f"use_cases/{use_case.name}/data/defs.yaml",
         ):
+            op = context.op_execution_context
+            published = tables.publish_unmaterialized(op, quarantine, audited.refused, todo.compute)
+            tell_of_refused(context, quarantine.key, audited, published.version)
             raise refusal
+        yield dg.Output(todo.publishable(quarantine.key, audited.refused), "quarantine")
         yield conservation_check(spec.key, conserved, todo)
         experiment = _experiment(use_case, function, contract, table.source, rows, references)
         lineage = observed_lineage(context, spec.key, recipe, experiment)

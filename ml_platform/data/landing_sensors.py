@@ -16,8 +16,6 @@ from ml_platform.data.arrivals import arrived_days, arrived_registers, look, mis
 from ml_platform.data.component import DataPipeline
 from ml_platform.storage.location import StorageLocation
 
-_EVERY_SECONDS = 15
-
 
 def landing_sensors(pipeline: DataPipeline, use_case: UseCase, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
     """One for the job over days and one for that over registers, where there are any."""
@@ -54,7 +52,6 @@ def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.Senso
         requests,
         description="Ingests each day whose landing objects are complete and new or changed, and builds what follows "
         "from it; then the features of later days that look back on it.",
-        every_seconds=_EVERY_SECONDS,
     )
 
 
@@ -78,7 +75,6 @@ def registers_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.
         "landing",
         requests,
         description="Reads each table that is one landing object again when this is new or changed.",
-        every_seconds=_EVERY_SECONDS,
     )
 
 

@@ -30,8 +30,6 @@ from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.registry import decisions_on
 
-_EVERY_SECONDS = 60
-
 
 class DeploymentJobs(NamedTuple):
     """The two jobs of a deployment."""
@@ -52,7 +50,6 @@ def deployment_sensors(deployment: Deployment, use_case: UseCase, jobs: Deployme
             "promotion",
             over(use_case.by_as_of_month),
             description="Carries out what the gate, and people where they have to, said of a month's version.",
-            every_seconds=_EVERY_SECONDS,
         ),
         content_sensor(
             f"{jobs.predict.name}_on_new_features",
@@ -61,7 +58,6 @@ def deployment_sensors(deployment: Deployment, use_case: UseCase, jobs: Deployme
             "predictions",
             _of(days, use_case.key(predictions)),
             description="Predicts each day whose features are new or changed, or whose champion is another one.",
-            every_seconds=_EVERY_SECONDS,
         ),
         content_sensor(
             f"measure_{use_case.name}_{quality}_on_new_labels",
@@ -70,7 +66,6 @@ def deployment_sensors(deployment: Deployment, use_case: UseCase, jobs: Deployme
             "quality",
             _of(days, use_case.key(quality)),
             description="Measures each predicted day whose labels have arrived or changed.",
-            every_seconds=_EVERY_SECONDS,
         ),
     ]
 

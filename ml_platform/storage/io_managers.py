@@ -84,6 +84,29 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
             context.step_context.set_data_version(context.asset_key, dg.DataVersion(content))
             context.add_output_metadata({**metadata, **own[partitions[0]]})
 
+    def publish_unmaterialized(
+        self, context: dg.OpExecutionContext, spec: dg.AssetSpec, frame: pl.DataFrame, partitions: Sequence[str]
+    ) -> Publication:
+        """Publish `frame` as the whole content of `partitions`, for people to read; to Dagster nothing was made.
+
+        For a step that fails after it: what it was to make is then still to be made, all of it. The content is
+        remembered as made from nothing, so the next run makes it again, and materializes it.
+
+        Raises:
+            StorageError: the frame does not fit the partitions or the table.
+        """
+        name, metadata = "/".join(spec.key.path), spec.metadata
+        published = self.location.tables().publish(
+            name,
+            frame,
+            partitions,
+            key=_text(metadata.get(PARTITION_COLUMN)),
+            sort_by=_texts(metadata.get(SORT_BY)),
+            commit=self._commit_metadata(context, name, partitions, frame.height, metadata),
+        )
+        self.location.pins(context.run).repin(name, published.version)
+        return published
+
     def reusable(self, name: str, made_from: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """What was told of each partition of `name` that is published just as `made_from` would make it again.
 
@@ -117,10 +140,7 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
                 computed,
                 key=_partition_column(name, context),
                 sort_by=_texts(context.definition_metadata.get(SORT_BY)),
-                commit={
-                    **_commit_metadata(context, name, computed, frame.height),
-                    "read_versions": json.dumps(self._read_by_step.get(context.step_key, {}), sort_keys=True),
-                },
+                commit=self._commit_metadata(context, name, computed, frame.height, context.definition_metadata),
             )
         if given.reused:
             standing = {
@@ -158,6 +178,27 @@ class DeltaTableIOManager(dg.ConfigurableIOManager):
         told = {"table_version": version, "partitions_read": len(read), "partitions_asked": len(asked or read)}
         _note(context, told)
         return rows.collect() if context.dagster_type.typing_type is pl.DataFrame else rows
+
+    def _commit_metadata(
+        self,
+        context: dg.OutputContext | dg.OpExecutionContext,
+        name: str,
+        partitions: Sequence[str],
+        rows: int,
+        metadata: Mapping[str, Any],
+    ) -> dict[str, str]:
+        read_versions = self._read_by_step.get(_step_key(context), {})
+        return {
+            "run_id": context.run_id,
+            "job": context.job_name,
+            "asset": name,
+            "first_partition": partitions[0],
+            "last_partition": partitions[-1],
+            "partitions": str(len(partitions)),
+            "rows": str(rows),
+            "sort_by": json.dumps(_texts(metadata.get(SORT_BY))),
+            "read_versions": json.dumps(read_versions, sort_keys=True),
+        }
 
     def _metadata(self, context: dg.OutputContext, name: str, publication: Publication) -> dict[str, Any]:
         return {
@@ -223,6 +264,10 @@ class RecordIOManager(dg.ConfigurableIOManager):
         return records if len(keys) > 1 else records[keys[0]]
 
 
+def _step_key(context: dg.OutputContext | dg.OpExecutionContext) -> str:
+    return context.step_key if isinstance(context, dg.OutputContext) else str(context.op_handle)
+
+
 def _partitions(context: dg.OutputContext) -> list[str]:
     return list(context.asset_partition_keys) if context.has_asset_partitions else [UNPARTITIONED]
 
@@ -252,19 +297,6 @@ def _partition_column(name: str, context: dg.OutputContext) -> str | None:
             remedy="Add it to the asset's metadata.",
         )
     return column
-
-
-def _commit_metadata(context: dg.OutputContext, name: str, partitions: Sequence[str], rows: int) -> dict[str, str]:
-    return {
-        "run_id": context.run_id,
-        "job": context.job_name,
-        "asset": name,
-        "first_partition": partitions[0],
-        "last_partition": partitions[-1],
-        "partitions": str(len(partitions)),
-        "rows": str(rows),
-        "sort_by": json.dumps(_texts(context.definition_metadata.get(SORT_BY))),
-    }
 
 
 def _note(context: dg.InputContext, metadata: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from ml_platform.components.automation_sensor import (
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
 from ml_platform.recovery.degradation import Degradations
+from ml_platform.settings import Settings
 from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.location import StorageLocation
 from ml_platform.training.config import ModelConfig
@@ -48,7 +49,7 @@ def roots_sensor(use_case: UseCase, models: Sequence[ModelConfig]) -> dg.SensorD
         name=f"observe_{use_case.name}_content_roots",
         description="Observes what each as-of month may learn from, so that models of months whose data changed are "
         "shown as stale. It starts nothing.",
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=Settings().sensor_interval_seconds,
         default_status=default_status("roots"),
         required_resource_keys={"tables"},
         tags={"ml_platform/kind": "roots"},
@@ -95,7 +96,6 @@ def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.Senso
         over(use_case.by_as_of_month)._replace(paging=Paging(partitions_per_run=1)),
         description="Trains each as-of month once the day before it is published, and again when the content that its "
         "model learnt from has changed. One month at a time.",
-        every_seconds=60,
     )
 
 

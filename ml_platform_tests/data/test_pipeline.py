@@ -169,6 +169,25 @@ def test_a_refused_table_shows_a_failed_check_and_no_materialization(platform: P
     assert dg.AssetKey(["flights", "clean"]) not in {e.asset_key for e in result.get_asset_materialization_events()}
 
 
+def test_the_quarantine_of_a_refused_table_is_observed_and_still_to_be_made(platform: Platform) -> None:
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, [flight_line(DAY, 100)]))
+    made = {e.asset_key.path[-1] for e in platform.build(DAY).get_asset_materialization_events()}
+    assert not made & {"clean", "quarantine"}
+    seen = platform.instance.fetch_observations(dg.AssetKey(["flights", "quarantine"]), limit=10).records
+    assert [(each.partition_key, each.asset_observation.metadata["rows_refused"].value) for each in seen] == [
+        (str(DAY), platform.rows("quarantine").height)
+    ]
+
+
+def test_a_refused_table_and_its_quarantine_are_both_made_once_the_object_is_corrected(platform: Platform) -> None:
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY, [flight_line(DAY, 100)]))
+    platform.build(DAY)
+    platform.landing.write(f"flights/flights/{DAY}.csv", flights_object(DAY))
+    made = {e.asset_key.path[-1] for e in platform.build(DAY).get_asset_materialization_events()}
+    assert {"clean", "quarantine"} <= made
+    assert (platform.rows("clean").height, platform.rows("quarantine").height) == (16, 0)
+
+
 def test_a_corrected_object_is_ingested_again_and_changes_what_follows_from_it(platform: Platform) -> None:
     platform.build(*DAYS)
     before = platform.hashes()

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
+from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.tables import TableStore
+from ml_platform_tests.data.landing_zone import flight_line, flights_object
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.fuses import burnt, fuse, put_out
 from ml_platform_tests.drills.platform import Platform, platform, until
@@ -238,27 +240,51 @@ def backfill_relaunched(folder: Path) -> DrillResult:
     prepare(folder / "home")
     with platform(folder) as p:
         p.lay("flights/delay_labels:before", "value_error")
-        tables = [name for name in TABLES if name != "flights/delay_features"]  # which look further than these days
-        first = p.backfill([*tables, "flights/quarantine", "flights/weather_quarantine"], [str(day) for day in DAYS])
-        until("the backfill is over", lambda: p.is_backfill_over(first))
-        since = time.monotonic()
-        second = p.relaunch(first)
-        until("its re-execution is over", lambda: p.is_backfill_over(second))
-        seconds = time.monotonic() - since
-        ran, again = (sorted({s for r in p.runs_of_backfill(b) for s in p.steps(r.run_id)}) for b in (first, second))
-        alerts = p.alerts()
+        fault = "ValueError in the labels of a backfill of four days; the code is mended and the backfill re-executed"
+        return _re_executed(p, fault, mend=lambda: None, stands={"flights__raw", "flights__clean"})
+
+
+def backfill_refused(folder: Path) -> DrillResult:
+    """The contract refuses a day of a backfill; its object is landed again and ingested, the backfill re-executed."""
+    prepare(folder / "home")
+    with platform(folder) as p:
+        landing = StorageLocation.of(p.settings).landing()
+        bad = [flight_line(DAYS[1], 400 + number, delay=60 * 24 * 3) for number in range(8)]
+        landing.write(f"flights/flights/{DAYS[1]}.csv", flights_object(DAYS[1], bad))
+
+        def mend() -> None:
+            landing.write(f"flights/flights/{DAYS[1]}.csv", flights_object(DAYS[1]))
+            ingested = p.backfill(["flights/raw"], [str(DAYS[1])])
+            until("the corrected day is ingested", lambda: p.is_backfill_over(ingested))
+
+        fault = (
+            "a contract refuses a day of a backfill of four; it is landed and ingested again, the backfill re-executed"
+        )
+        return _re_executed(p, fault, mend, stands={"flights__raw", "flights__weather_clean"})
+
+
+def _re_executed(p: Platform, fault: str, mend: Callable[[], None], stands: set[str]) -> DrillResult:
+    """What became of a backfill of four days that failed, and was re-executed once its cause was mended."""
+    tables = [name for name in TABLES if name != "flights/delay_features"]  # which look further than these days
+    first = p.backfill([*tables, "flights/quarantine", "flights/weather_quarantine"], [str(day) for day in DAYS])
+    until("the backfill is over", lambda: p.is_backfill_over(first))
+    mend()
+    since = time.monotonic()
+    second = p.relaunch(first)
+    until("its re-execution is over", lambda: p.is_backfill_over(second))
+    seconds = time.monotonic() - since
+    ran, again = (sorted({s for r in p.runs_of_backfill(b) for s in p.steps(r.run_id)}) for b in (first, second))
     found, names = content(p.tables), [f"{name} {day}" for name in tables for day in DAYS]
     differ = ", ".join(name for name in names if found.get(name) != undisturbed()[name])
-    wrong = "" if {"flights__raw", "flights__clean"}.isdisjoint(again) else f"it ran {again} again"
     return DrillResult(
-        fault="ValueError in the labels of a backfill of four days; the code is mended and the backfill re-executed",
+        fault=fault,
         what_happened=f"of {len({*ran, *again})} steps it runs {len(again)}: what failed and what follows from it",
         attempts=2,
         seconds_to_recovery=seconds,
         recomputed=", ".join(step.removeprefix("flights__") for step in again),
         served="the old days",
-        alerts=alerts,
-        lost="; ".join(filter(None, [wrong, differ])),
+        alerts=p.alerts(),
+        lost="; ".join(filter(None, ["" if stands.isdisjoint(again) else f"it ran {again} again", differ])),
     )
 
 
@@ -272,6 +298,7 @@ DRILLS = [
     Drill("daemon-before-retry", daemon_killed_before_the_retry),
     Drill("daemon-random", daemon_killed_again_and_again),
     Drill("backfill-relaunched", backfill_relaunched),
+    Drill("backfill-refused", backfill_refused),
     Drill("daemon-backfill", backfill_and_daemon_killed),
     Drill("everything", everything_killed),
 ]
