@@ -16,7 +16,7 @@ ON_s3 := $(BIN)/ml-platform with-s3 --
 ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
-.PHONY: help setup demo summary dev test faults drills check bench bench-storage clean
+.PHONY: help setup demo summary replay dev test faults drills check bench bench-storage clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ demo: $(READY) ## A year of real flights, from landing to predictions, with a su
 
 summary: $(READY) ## What the last demo left
 	@$(ON) $(BIN)/ml-platform summary
+
+replay: $(READY) ## A month of flights, a day at a time, with the platform doing the rest by itself
+	@$(ON) $(BIN)/ml-platform replay --alone
 
 dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 	@echo "History is kept in $(HOME_DIR)/$(if $(ON),s3/)dagster, whatever Dagster says below of a temporary directory."

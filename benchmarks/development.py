@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.processes import end, environment, family
+from benchmarks.processes import environment
+from ml_platform.local_servers.process_trees import end, family
 from ml_platform.settings import PROJECT_ROOT
 
 LOCATIONS = ("data", "training", "serving")

@@ -8,18 +8,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from benchmarks.readings import Cost
+from ml_platform.local_servers.process_trees import SECONDS_TO_END, end, family
 from ml_platform.settings import PROJECT_ROOT
 
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_EVERY_SECONDS = 1.0
-SECONDS_TO_END = 20.0
 
 
 def adopt_orphans() -> None:
@@ -61,27 +60,6 @@ def run_measured(command: Sequence[str], env: Mapping[str, str], log: Path, time
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, output=log.read_text()[-3000:])
     return Cost(seconds, cpu_seconds, peak)
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """The process and all below it; empty when it has ended."""
-    try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def end(processes: Iterable[psutil.Process]) -> None:
-    """End these processes, each by its id: asked first, killed after twenty seconds."""
-    standing = list(processes)
-    for process in standing:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, deaf = psutil.wait_procs(standing, timeout=SECONDS_TO_END)
-    for process in deaf:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def _reap_orphans(others: set[int]) -> float:

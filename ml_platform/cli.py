@@ -13,6 +13,7 @@ from ml_platform.commands import (
     cards,
     models,
     object_server,
+    replay,
     reproduce,
     score,
     status,
@@ -88,6 +89,7 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
 alerts.register(app)
 cards.register(app)
 models.register(app)
+replay.register(app)
 reproduce.register(app)
 score.register(app)
 status.register(app)

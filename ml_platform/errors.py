@@ -47,6 +47,7 @@ PlatformError
 │   ├── ReproductionError                a model version that cannot be made again at all
 │   ├── CardIncompleteError              a card or data sheet that lacks a field
 │   └── LineageEndpointError             the endpoint of OpenLineage events does not take them
+├── ReplayError                      a replay that cannot begin as asked, or does not get on
 └── RunError
     ├── RunRequestError                  no such job, asset, partition or config field
     ├── RunFailedError
@@ -283,6 +284,10 @@ class RegistryLogTamperedError(RegistryError):
     """The log of what was decided about a model was changed, cut or reordered from outside."""
 
     error_class = "data"
+
+
+class ReplayError(PlatformError):
+    """A replay that cannot begin as asked, or does not get on."""
 
 
 class RunError(PlatformError):

