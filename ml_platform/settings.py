@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     sensor_interval_seconds: int = Field(
         15,
         ge=1,
-        description="How often a sensor that asks for runs looks. What it finds at one look is asked for at the next.",
+        description="How often a sensor that asks for runs looks.",
     )
 
     step_retries: int = Field(

@@ -5,9 +5,9 @@
     runs asked --+                +--> what is told
 
 A sensor says what is `Wanted`: for each partition a text that follows from the state that calls for a run, such as a
-content hash. Where it differs from the text that the cursor has, a run is due. One tick writes down in the cursor what
-it is over, the next one requests it: a tick that is killed before Dagster has stored its cursor, even if its runs were
-launched, is followed by one that requests the very same runs, whatever came up since, and Dagster makes them once.
+content hash. Where it differs from the text that the cursor has, a run is due, and is requested at once. Dagster keeps
+the cursor with the requests before it launches the first run, and as the sensor's own when the tick ends; a tick that
+was killed in between is told by `ticks`, and the next one goes on from what it had written down (`automation_sensor`).
 
 A run over several partitions that fails is asked for again in halves, until each partition that cannot be made stands
 alone; it is not asked for again before its state changes. After `MOST_FAILURES` failures in a row nothing is halved.
@@ -89,6 +89,7 @@ class Progress(BaseModel):
     repeats: Mapping[str, int] = Field(default={}, description="How often a partition's state changed before that.")
     runs: tuple[Asked, ...] = Field(default=(), description="What was asked for and has not succeeded.")
     failures: int = Field(default=0, description="Runs that failed since one succeeded.")
+    ticks: int = Field(default=0, description="Ticks that looked; by it a cursor is known to follow from another.")
 
     def as_cursor(self) -> str:
         """As text for Dagster to keep; compressed where there is much of it."""
@@ -123,7 +124,6 @@ def decide(
     after: After = lambda _: (),
 ) -> Decision:
     """What to ask for now; `outcomes` tells of each of `progress.runs` by key, `order` is the calendar's."""
-    written_down = {run.key for run in progress.runs}
     places = {partition: place for place, partition in enumerate(order)}
     contents = {key: short(wanted.contents[key]) for key in order if key in wanted.contents}
     progress = _without_gone(_with_outcomes(progress, outcomes, after, places), contents)
@@ -135,11 +135,11 @@ def decide(
     busy = {key for run in progress.runs for key in run.partitions if run.state != "failed"}
     new = {key: content for key, content in changed.items() if key not in wanted.settled}
     due = {key: content for key, content in new.items() if key not in busy}
-    requests, progress = _requested(progress, written_down, places, paging)
     progress = _planned(progress, due, places, paging)
+    requests, progress = _requested(progress, places, paging)
     left = [key for key in new if progress.seen.get(key) != new[key]]
     told = _told(progress, left, sorted(wanted.contents.keys() - places.keys()), is_tripped=is_tripped)
-    return Decision(requests, progress, (*told, *wanted.waits))
+    return Decision(requests, progress.model_copy(update={"ticks": progress.ticks + 1}), (*told, *wanted.waits))
 
 
 def short(content: str) -> str:
@@ -237,12 +237,10 @@ def _part(run: Asked, partitions: tuple[str, ...], *, follows: bool) -> Asked:
     return Asked(key=_key(partitions, run.key, follows), partitions=partitions, follows=follows)
 
 
-def _requested(
-    progress: Progress, written_down: Collection[str], places: Mapping[str, int], paging: Paging
-) -> tuple[tuple[Asked, ...], Progress]:
-    """What goes out now, by the calendar: of what is queued, that which the cursor of an earlier tick had."""
+def _requested(progress: Progress, places: Mapping[str, int], paging: Paging) -> tuple[tuple[Asked, ...], Progress]:
+    """What goes out now, by the calendar: of what is queued, as much as may be open."""
     free = paging.open_runs - sum(run.state == "open" for run in progress.runs)
-    queued = [run for run in progress.runs if run.state == "queued" and run.key in written_down]
+    queued = [run for run in progress.runs if run.state == "queued"]
     going = sorted(queued, key=lambda run: (run.follows, places[run.partitions[0]]))[: max(0, free)]
     opened = tuple(run.model_copy(update={"state": "open"}) for run in going)
     rest = tuple(run for run in progress.runs if run not in going)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.remote_origin import RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorTick
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, DagsterRunStatus, RunsFilter
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -72,22 +74,36 @@ def content_sensor(
         tags={"ml_platform/kind": kind},
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        recover_cursor(context)
         wanted = look(context)
         if isinstance(wanted, Wait):
-            return dg.SensorResult(skip_reason=wanted.why, cursor=context.cursor)
+            return dg.SensorResult(skip_reason=wanted.why)
         progress = Progress.of_cursor(context.cursor)
         outcomes = outcomes_of(context.instance, name, progress)
         after = partial(requests.after, context)
         decision = decide(progress, wanted, outcomes, requests.order(), requests.paging, after)
         told = " ".join(decision.told)
-        cursor = decision.progress.as_cursor()
+        context.update_cursor(decision.progress.as_cursor())
         if not decision.requests:
-            return dg.SensorResult(skip_reason=told or "Nothing has changed since the last request.", cursor=cursor)
+            return dg.SensorResult(skip_reason=told or "Nothing has changed since the last request.")
         if told:
             context.log.info(told)
-        return dg.SensorResult([_run_request(name, asked, requests) for asked in decision.requests], cursor=cursor)
+        return dg.SensorResult([_run_request(name, asked, requests) for asked in decision.requests])
 
     return evaluate
+
+
+def recover_cursor(context: dg.SensorEvaluationContext) -> None:
+    """Go on from the cursor that the tick before this had written down, if it was killed before Dagster kept it.
+
+    It is the one that follows on the cursor that was kept; after a reset in the UI there is none such, except where the
+    sensor had looked only once.
+    """
+    kept = Progress.of_cursor(context.cursor)
+    for tick in _recent_ticks(context):
+        if tick.cursor and Progress.of_cursor(tick.cursor).ticks == kept.ticks + 1:
+            context.update_cursor(tick.cursor)
+            return
 
 
 def location_of(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext) -> StorageLocation:
@@ -117,6 +133,15 @@ def is_busy(instance: dg.DagsterInstance, job_name: str) -> bool:
     """Whether a run of the job is queued or running, whoever asked for it."""
     unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
     return bool(instance.get_runs(RunsFilter(job_name=job_name, statuses=unfinished), limit=1))
+
+
+def _recent_ticks(context: dg.SensorEvaluationContext) -> Sequence[InstigatorTick]:
+    """The tick that is being made, and the one before it."""
+    location, repository = context.code_location_origin, context.repository_name
+    if location is None or repository is None:
+        return ()  # evaluated by hand, not by a daemon
+    origin = RemoteRepositoryOrigin(location, repository).get_instigator_origin(context.sensor_name)
+    return context.instance.get_ticks(origin.get_id(), origin.get_selector().get_id(), limit=2)
 
 
 def _outcome(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> Outcome:
