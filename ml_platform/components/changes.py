@@ -3,27 +3,28 @@
     content of a partition of an input changed  --since-->  the partition was asked for, made, or failed
     and every input of it is published, and neither it nor an input of it is being made
 
-Whoever changed the input, a run, a person or a restore: what is made of exactly these partitions is made again. One that
-was made again with the same content starts nothing. What is missing or failed starts nothing by itself.
+Whoever changed the input, a run, a person or a restore: what is made of exactly these partitions is made again. One
+that was made again with the same content starts nothing. What is missing or failed starts nothing by itself.
 
-Belongs here: the condition of a table, and the sensor that evaluates the conditions of a use case. Does not: what landed
-(`data.landing_sensors`), or what other locations make of tables.
+Belongs here: the condition of a table, and the sensor that evaluates the conditions of a use case. Does not: what
+landed (`data.landing_sensors`), or what other locations make of tables.
 """
 
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.definitions.asset_key import AssetOrCheckKey
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, DagsterRunStatus, RunsFilter
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
-from ml_platform.components.automation_sensor import default_status, is_on
+from ml_platform.components.automation_sensor import default_status, is_busy, is_on
 from ml_platform.components.use_case import UseCase
-from ml_platform.settings import Settings
+from ml_platform.settings import SensorKind, Settings
 from ml_platform.storage.location import StorageLocation
 
 _EVERY_SECONDS = 15
-_KIND = "changes"
+_KIND: SensorKind = "changes"
 
 
 class NotPublished(dg.AutomationCondition[dg.AssetKey]):
@@ -48,7 +49,7 @@ class NotPublished(dg.AutomationCondition[dg.AssetKey]):
         )
 
 
-def on_changed_inputs(bridged: Sequence[dg.AssetKey] = ()) -> dg.AutomationCondition[dg.AssetKey]:
+def on_changed_inputs(bridged: Sequence[dg.AssetKey] = ()) -> dg.AutomationCondition[AssetOrCheckKey]:
     """The condition of a table; it does not wait for partitions of `bridged` inputs, which it can do without."""
     condition = dg.AutomationCondition
     handled = condition.newly_requested() | condition.newly_updated() | condition.execution_failed().newly_true()
@@ -60,7 +61,10 @@ def on_changed_inputs(bridged: Sequence[dg.AssetKey] = ()) -> dg.AutomationCondi
 
 
 def changes_sensor(use_case: UseCase, tables: Sequence[dg.AssetKey]) -> dg.AutomationConditionSensorDefinition:
-    """`build_<use case>_tables_on_changed_inputs`: evaluates the conditions of `tables`, in few single runs."""
+    """`build_<use case>_tables_on_changed_inputs`: evaluates the conditions of `tables`, in few single runs.
+
+    Quarantines are among these: they have no condition, and are made in the step of their table.
+    """
     name = _name(use_case)
     return dg.AutomationConditionSensorDefinition(
         name,
@@ -80,9 +84,9 @@ def follows_changes(instance: dg.DagsterInstance, use_case: UseCase) -> bool:
     return is_on(instance, _name(use_case), _KIND)
 
 
-def is_following(instance: dg.DagsterInstance, use_case_name: str) -> bool:
+def is_following(instance: dg.DagsterInstance, use_case: UseCase) -> bool:
     """Whether something that the sensor asked for is not finished."""
-    tags = {SENSOR_NAME_TAG: _name_of(use_case_name)}
+    tags = {SENSOR_NAME_TAG: _name(use_case)}
     runs = RunsFilter(tags=tags, statuses=[status for status in DagsterRunStatus if status not in FINISHED_STATUSES])
     backfills = BulkActionsFilter(
         tags=tags, statuses=[status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
@@ -90,9 +94,13 @@ def is_following(instance: dg.DagsterInstance, use_case_name: str) -> bool:
     return bool(instance.get_runs(runs, limit=1) or instance.get_backfills(backfills, limit=1))
 
 
+def days_at_work(instance: dg.DagsterInstance, use_case: UseCase) -> str:
+    """What is at work on the tables by day, for whoever waits until they are as they should be; empty if nothing is."""
+    days_job = f"build_{use_case.name}_days"  # of the data location
+    if is_busy(instance, days_job):
+        return f"A run of {days_job} is not finished"
+    return "What follows from changed tables is not finished" if is_following(instance, use_case) else ""
+
+
 def _name(use_case: UseCase) -> str:
-    return _name_of(use_case.name)
-
-
-def _name_of(use_case_name: str) -> str:
-    return f"build_{use_case_name}_tables_on_changed_inputs"
+    return f"build_{use_case.name}_tables_on_changed_inputs"

@@ -18,6 +18,23 @@ def platform_instance(folder: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(ref)
 
 
+def instance_without_queue(folder: Path) -> dg.DagsterInstance:
+    """One that executes each run at once, in the process that asks for it."""
+    overrides: dict[str, object] = {
+        "run_launcher": {
+            "module": "dagster._core.launcher.sync_in_memory_run_launcher",
+            "class": "SyncInMemoryRunLauncher",
+        },
+        "run_coordinator": {
+            "module": "dagster._core.run_coordinator.sync_in_memory_run_coordinator",
+            "class": "SyncInMemoryRunCoordinator",
+        },
+        "telemetry": {"enabled": False},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides))
+
+
 def _stock(part: str, folder: Path) -> dict[str, object]:
     """Dagster's own class for a part of the instance, in `folder`."""
     default = InstanceRef.config_defaults(str(folder))[part]
