@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -51,15 +52,18 @@ def schedules(last_day: str | None = None, why: str = "") -> dict[str, dg.Schedu
     }
 
 
-def asked(schedule: dg.ScheduleDefinition, at: dt.datetime) -> str:
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    with instance_without_queue(tmp_path_factory.mktemp("instance")) as opened:
+        yield opened
+
+
+def asked(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, at: dt.datetime) -> str:
     """The partition that a tick asks for, or why it asks for none."""
     repository = dg.Definitions(schedules=[schedule], resources={"tables": None}).get_repository_def()
-    with (
-        dg.DagsterInstance.local_temp() as instance,
-        dg.build_schedule_context(
-            instance, scheduled_execution_time=at, resources={"tables": None}, repository_def=repository
-        ) as context,
-    ):
+    with dg.build_schedule_context(
+        instance, scheduled_execution_time=at, resources={"tables": None}, repository_def=repository
+    ) as context:
         data = schedule.evaluate_tick(context)
     return data.skip_message or str(data.run_requests[0].partition_key if data.run_requests else "")
 
@@ -70,12 +74,15 @@ def ticks(schedule: dg.ScheduleDefinition, start: dt.datetime, number: int) -> l
 
 
 @pytest.mark.parametrize("change", [dt.date(2013, 3, 10), dt.date(2013, 11, 3)])
-def test_each_day_is_asked_for_once_at_six_by_the_local_clock_where_the_clock_is_changed(change: dt.date) -> None:
+def test_each_day_is_asked_for_once_at_six_by_the_local_clock_where_the_clock_is_changed(
+    instance: dg.DagsterInstance, change: dt.date
+) -> None:
     schedule = schedules()["daily"]
     start = dt.datetime.combine(change - dt.timedelta(days=2), dt.time(12), NEW_YORK)
     at = ticks(schedule, start, 4)
     assert [(tick.astimezone(NEW_YORK).hour, tick.minute) for tick in at] == [(6, 0)] * 4
-    assert [asked(schedule, tick) for tick in at] == [str(change + dt.timedelta(days=n)) for n in (-2, -1, 0, 1)]
+    days = [str(change + dt.timedelta(days=n)) for n in (-2, -1, 0, 1)]
+    assert [asked(instance, schedule, tick) for tick in at] == days
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Athens", "Europe/London", "Australia/Lord_Howe"])
@@ -87,20 +94,21 @@ def test_sundays_at_four_are_there_once_where_the_clock_is_changed(zone: str) ->
     assert [tick.date() for tick in local] == [dt.date(2024, 1, 7) + dt.timedelta(weeks=n) for n in range(52)]
 
 
-def test_each_month_is_asked_for_as_it_begins() -> None:
+def test_each_month_is_asked_for_as_it_begins(instance: dg.DagsterInstance) -> None:
     schedule = schedules()["monthly"]
     at = ticks(schedule, dt.datetime(2013, 2, 20, tzinfo=NEW_YORK), 10)
-    assert [asked(schedule, tick) for tick in at] == [f"2013-{month:02}-01" for month in range(3, 13)]
+    assert [asked(instance, schedule, tick) for tick in at] == [f"2013-{month:02}-01" for month in range(3, 13)]
 
 
-def test_after_the_end_of_a_closed_calendar_nothing_is_asked_for() -> None:
+def test_after_the_end_of_a_closed_calendar_nothing_is_asked_for(instance: dg.DagsterInstance) -> None:
     at = dt.datetime(2014, 2, 1, 6, tzinfo=NEW_YORK)
-    told = asked(schedules("2013-12-31")["daily"], at)
+    told = asked(instance, schedules("2013-12-31")["daily"], at)
     assert told == "2014-01-31 is not in the calendar of toy, which ended on 2013-12-31."
 
 
-def test_a_day_that_is_not_ready_is_not_asked_for_and_why_is_said() -> None:
-    assert asked(schedules(why="Not yet.")["daily"], dt.datetime(2013, 5, 1, 6, tzinfo=NEW_YORK)) == "Not yet."
+def test_a_day_that_is_not_ready_is_not_asked_for_and_why_is_said(instance: dg.DagsterInstance) -> None:
+    at = dt.datetime(2013, 5, 1, 6, tzinfo=NEW_YORK)
+    assert asked(instance, schedules(why="Not yet.")["daily"], at) == "Not yet."
 
 
 def test_schedules_are_stopped_unless_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
