@@ -23,7 +23,6 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.settings import SensorKind, Settings
 from ml_platform.storage.location import StorageLocation
 
-_EVERY_SECONDS = 15
 _KIND: SensorKind = "changes"
 
 
@@ -71,7 +70,7 @@ def changes_sensor(use_case: UseCase, tables: Sequence[dg.AssetKey]) -> dg.Autom
         target=dg.AssetSelection.assets(*tables),
         description="Makes again what is made of a table whose content changed, whoever changed it; partitions whose "
         "content is as it was start nothing.",
-        minimum_interval_seconds=_EVERY_SECONDS,
+        minimum_interval_seconds=Settings().sensor_interval_seconds,
         default_status=default_status(_KIND),
         use_user_code_server=True,  # conditions of our own cannot be evaluated elsewhere
         run_tags={SENSOR_NAME_TAG: name},
