@@ -10,7 +10,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 
 from ml_platform.components.use_case import USE_CASES, UseCase, load_use_case
 from ml_platform.serving.tables import days_with_a_model
-from ml_platform_tests.execution.instances import instance_without_queue
+from ml_platform_tests.execution.instances import queueing_instance
 from ml_platform_tests.execution.locations import InThisProcess
 
 # Dagster loads locations in processes of their own, where what it uses that is deprecated is no error
@@ -61,7 +61,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with (
-        instance_without_queue(tmp_path_factory.mktemp("instance")) as instance,
+        queueing_instance(tmp_path_factory.mktemp("instance")) as instance,
         WorkspaceProcessContext(instance, InThisProcess(*MODULES, attribute="defs")) as workspace,
     ):
         yield World(workspace)

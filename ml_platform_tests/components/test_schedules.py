@@ -17,7 +17,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 
 from ml_platform.components.schedules import SUNDAYS_AT_FOUR, daily, monthly
 from ml_platform.components.use_case import UseCase
-from ml_platform_tests.execution.instances import instance_without_queue
+from ml_platform_tests.execution.instances import queueing_instance
 from ml_platform_tests.execution.locations import InThisProcess
 
 # Dagster reads a deprecated property of its own when it loads a location into the process
@@ -54,7 +54,7 @@ def schedules(last_day: str | None = None, why: str = "") -> dict[str, dg.Schedu
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with instance_without_queue(tmp_path_factory.mktemp("instance")) as opened:
+    with queueing_instance(tmp_path_factory.mktemp("instance")) as opened:
         yield opened
 
 
@@ -153,7 +153,7 @@ def test_days_that_the_daemon_was_not_there_for_are_asked_for_once_it_is_back(
 ) -> None:
     monkeypatch.setenv("ML_PLATFORM_SENSORS", "schedules")
     with (
-        instance_without_queue(tmp_path) as instance,
+        queueing_instance(tmp_path) as instance,
         WorkspaceProcessContext(instance, InThisProcess(__name__)) as workspace,
     ):
         clock = Clock(workspace)
@@ -167,7 +167,7 @@ def test_a_day_that_was_not_ready_at_its_tick_is_asked_for_at_the_next(
 ) -> None:
     monkeypatch.setenv("ML_PLATFORM_SENSORS", "schedules")
     with (
-        instance_without_queue(tmp_path) as instance,
+        queueing_instance(tmp_path) as instance,
         WorkspaceProcessContext(instance, InThisProcess(__name__)) as workspace,
     ):
         clock = Clock(workspace)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
+from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -27,11 +27,12 @@ from ml_platform.data.pipeline import build_pipeline
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform_tests.data.test_pipeline import pipeline, use_case
-from ml_platform_tests.execution.instances import instance_without_queue
+from ml_platform_tests.execution.instances import queueing_instance
 from ml_platform_tests.execution.locations import InThisProcess
 
 LONG_AGO = 1_600_000_000.0
 MOST_ROUNDS = 12
+_QUEUED = RunsFilter(statuses=[DagsterRunStatus.QUEUED])
 _OPEN_BACKFILLS = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
 
 
@@ -51,7 +52,7 @@ def build_location() -> dg.Definitions:
 
 
 class Daemon:
-    """The loops of the sensor daemon and of the backfill daemon; runs are executed where they are launched."""
+    """The loops of the sensor daemon and of the backfill daemon, and a queue whose runs are executed one by one."""
 
     def __init__(self, workspace: WorkspaceProcessContext) -> None:
         """Nothing was evaluated yet."""
@@ -59,7 +60,7 @@ class Daemon:
         self.known = {run.run_id for run in self.instance.get_runs()}
 
     def round(self) -> list[Made]:
-        """Each sensor that is on evaluated once, each open backfill looked at once; the runs that this made."""
+        """Each sensor that is on evaluated once, each open backfill looked at once, and the runs that were asked for."""
         logger = logging.getLogger("daemon")
         errors = chain(
             sensor.execute_sensor_iteration(self.workspace, logger, None, None),
@@ -67,6 +68,8 @@ class Daemon:
         )
         for error in filter(None, errors):
             raise AssertionError(error.to_string())
+        for run in self.instance.get_runs(_QUEUED)[::-1]:
+            self.instance.launch_run(run.run_id, self.workspace.create_request_context())
         return self.new_runs()
 
     def settle(self) -> list[Made]:
@@ -93,7 +96,7 @@ class Daemon:
 def daemon(home: Path) -> Iterator[Daemon]:
     """A daemon on an instance in a folder."""
     with (
-        instance_without_queue(home / "dagster") as instance,
+        queueing_instance(home / "dagster") as instance,
         WorkspaceProcessContext(instance, InThisProcess(__name__)) as workspace,
     ):
         yield Daemon(workspace)

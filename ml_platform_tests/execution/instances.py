@@ -18,19 +18,13 @@ def platform_instance(folder: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(ref)
 
 
-def instance_without_queue(folder: Path) -> dg.DagsterInstance:
-    """One that executes each run at once, in the process that asks for it."""
-    overrides: dict[str, object] = {
-        "run_launcher": {
-            "module": "dagster._core.launcher.sync_in_memory_run_launcher",
-            "class": "SyncInMemoryRunLauncher",
-        },
-        "run_coordinator": {
-            "module": "dagster._core.run_coordinator.sync_in_memory_run_coordinator",
-            "class": "SyncInMemoryRunCoordinator",
-        },
-        "telemetry": {"enabled": False},
+def queueing_instance(folder: Path) -> dg.DagsterInstance:
+    """One whose runs wait in the queue until somebody launches them, and are then executed in his process."""
+    launcher = {
+        "module": "dagster._core.launcher.sync_in_memory_run_launcher",
+        "class": "SyncInMemoryRunLauncher",
     }
+    overrides: dict[str, object] = {"run_launcher": launcher, "telemetry": {"enabled": False}}
     folder.mkdir(parents=True, exist_ok=True)
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides))
 
