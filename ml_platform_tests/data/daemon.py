@@ -60,7 +60,7 @@ class Daemon:
         self.known = {run.run_id for run in self.instance.get_runs()}
 
     def round(self) -> list[Made]:
-        """Each sensor that is on evaluated once, each open backfill looked at once, and the runs that were asked for."""
+        """Each sensor that is on evaluated, each open backfill looked at, and the runs that were asked for."""
         logger = logging.getLogger("daemon")
         errors = chain(
             sensor.execute_sensor_iteration(self.workspace, logger, None, None),
@@ -81,7 +81,7 @@ class Daemon:
             made += done
             is_open = bool(self.instance.get_backfills(_OPEN_BACKFILLS))
             quiet = 0 if done or is_open else quiet + 1
-            if quiet == 3:  # a sensor writes down at one evaluation what it requests at the next
+            if quiet == 2:  # a sensor that waited for another looks once more
                 return made
         raise AssertionError(f"it does not come to rest: {made}")
 
