@@ -87,10 +87,11 @@ def is_following(instance: dg.DagsterInstance, use_case: UseCase) -> bool:
     """Whether something that the sensor asked for is not finished."""
     tags = {SENSOR_NAME_TAG: _name(use_case)}
     runs = RunsFilter(tags=tags, statuses=[status for status in DagsterRunStatus if status not in FINISHED_STATUSES])
-    backfills = BulkActionsFilter(
-        tags=tags, statuses=[status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
-    )
-    return bool(instance.get_runs(runs, limit=1) or instance.get_backfills(backfills, limit=1))
+    if instance.get_runs(runs, limit=1):
+        return True
+    unfinished = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
+    backfills = instance.get_backfills(BulkActionsFilter(statuses=unfinished))
+    return any(tags.items() <= backfill.tags.items() for backfill in backfills)
 
 
 def days_at_work(instance: dg.DagsterInstance, use_case: UseCase) -> str:
