@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.remote_origin import RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import InstigatorTick
+from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorTick
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, DagsterRunStatus, RunsFilter
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -120,6 +121,15 @@ def seen_by(context: dg.SensorEvaluationContext) -> Mapping[str, str]:
 def default_status(kind: SensorKind) -> dg.DefaultSensorStatus:
     """Running if settings name the kind; who switches a sensor in the UI has the last word."""
     return dg.DefaultSensorStatus.RUNNING if kind in Settings().sensors else dg.DefaultSensorStatus.STOPPED
+
+
+def is_on(instance: dg.DagsterInstance, sensor: str, kind: SensorKind) -> bool:
+    """Whether a sensor of that kind is running."""
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    switched = [state.status for state in states if state.instigator_name == sensor]
+    if not switched or switched[0] is InstigatorStatus.DECLARED_IN_CODE:
+        return default_status(kind) is dg.DefaultSensorStatus.RUNNING
+    return switched[0] is InstigatorStatus.RUNNING
 
 
 def outcomes_of(instance: dg.DagsterInstance, sensor: str, progress: Progress) -> dict[str, Outcome]:

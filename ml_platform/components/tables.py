@@ -4,6 +4,7 @@ Belongs here: specs. Does not: what is computed.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 import dataframely as dy
@@ -29,8 +30,12 @@ def table_spec(
     code_version: str | None = None,
     kinds: Sequence[str] = ("polars", "deltalake"),
     fresh_within_hours: float | None = None,
+    made_on: dg.AutomationCondition[Any] | None = None,
 ) -> dg.AssetSpec:
-    """Spec of one Delta table: by day of the use case's calendar if it has a partition column, whole if not."""
+    """Spec of one Delta table: by day of the use case's calendar if it has a partition column, whole if not.
+
+    `made_on` says when it is made by itself.
+    """
     return dg.AssetSpec(
         use_case.key(name),
         description=description,
@@ -40,6 +45,7 @@ def table_spec(
         code_version=code_version,
         partitions_def=use_case.by_day if partition_column else None,
         freshness_policy=freshness_policy(use_case, fresh_within_hours, is_daily=partition_column is not None),
+        automation_condition=made_on,
         metadata={
             "dagster/column_schema": column_schema(contract),
             "dagster/table_name": f"{use_case.name}/{name}",

@@ -11,6 +11,7 @@ import dagster as dg
 
 from ml_platform.components.automation import Asked, Wait, Wanted
 from ml_platform.components.automation_sensor import Job, Requests, content_sensor, location_of, seen_by
+from ml_platform.components.changes import follows_changes, is_following
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.arrivals import arrived_days, arrived_registers, look, missing_references
 from ml_platform.data.component import DataPipeline
@@ -33,10 +34,14 @@ def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.Senso
         location = location_of(context)
         if missing := missing_references(location, use_case.name, references):
             return Wait(f"Days wait until these are published: {', '.join(missing)}.")
+        if is_following(context.instance, use_case):
+            return Wait("What follows from changed tables is not finished; days are looked at when it is.")
         zone = look(location, use_case.name, tables, dt.datetime.now(dt.UTC))
         return arrived_days(zone, seen_by(context))
 
     def looking_back(context: dg.SensorEvaluationContext, ingested: Sequence[str]) -> Sequence[str]:
+        if follows_changes(context.instance, use_case):
+            return ()  # they follow by themselves
         return days_looking_back(location_of(context), pipeline, use_case, ingested)
 
     requests = Requests(

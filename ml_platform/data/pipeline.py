@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from ml_platform.components.changes import changes_sensor
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
@@ -33,6 +34,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
         *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
     ]
     daily, whole = _split_by_partitioning(assets)
+    following = [key for asset in assets if asset.automation_conditions_by_key for key in asset.keys]
     jobs = _jobs(use_case, daily, whole)
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
@@ -40,6 +42,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
         sensors=[
             *landing_sensors(pipeline, use_case, jobs),
             *recompute_sensors(pipeline, use_case, jobs, assets),
+            *([changes_sensor(use_case, following)] if following else []),
         ],
     )
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ml_platform.components.use_case import UseCase
 from ml_platform.provenance.card_assets import card_asset, sheets_asset
-from ml_platform.provenance.catalog import Catalog, read_catalogs
+from ml_platform.provenance.catalog import Catalog, Table, read_catalogs
 from ml_platform.provenance.score_assets import reproduction_asset, score_asset
+from ml_platform.serving.tables import days_with_a_model
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform.tracking.resource import MlflowTracking
@@ -53,7 +55,7 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
     if catalog.tables:
         sheets = sheets_asset(catalog)
         tables = [
-            dg.AssetSpec(dg.AssetKey(name.split("/")), partitions_def=use_case.by_day if table.is_daily else None)
+            dg.AssetSpec(dg.AssetKey(name.split("/")), partitions_def=_days(use_case, table))
             for name, table in catalog.tables.items()
         ]
         job = dg.define_asset_job(
@@ -62,3 +64,10 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
             description="Writes the data sheet of each table that is published.",
         )
         yield dg.Definitions(assets=[sheets, *tables], jobs=[job])
+
+
+def _days(use_case: UseCase, table: Table) -> dg.PartitionsDefinition | None:
+    """The partitions of a table, as its own location has them."""
+    if not table.is_daily:
+        return None
+    return days_with_a_model(use_case) if table.kind in ("predictions", "quality") else use_case.by_day

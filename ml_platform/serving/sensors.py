@@ -15,11 +15,11 @@ from ml_platform.components.automation_sensor import (
     Look,
     Requests,
     content_sensor,
-    is_busy,
     location_of,
     over,
     seen_by,
 )
+from ml_platform.components.changes import days_at_work
 from ml_platform.components.schedules import daily
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
@@ -118,9 +118,8 @@ def _open_days(deployment: Deployment, use_case: UseCase) -> Look:
     """Each day that has features and a champion, by the content of the one and the bytes of the other."""
 
     def look(context: dg.SensorEvaluationContext) -> Wanted | Wait:
-        days_job = f"build_{use_case.name}_days"  # of the data location, which is not imported here
-        if is_busy(context.instance, days_job):
-            return Wait(f"A run of {days_job} is not finished; days are looked at when it is.")
+        if at_work := days_at_work(context.instance, use_case):
+            return Wait(f"{at_work}; days are looked at when it is.")
         location, table = location_of(context), f"{use_case.name}/{deployment.predictions.features}"
         promotions = recorded_promotions(location.artifacts(), f"{use_case.name}/{deployment.champion.name}")
         known = [promotion for promotion in promotions if promotion.champion]

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.components.schedules import SUNDAYS_AT_FOUR
 from ml_platform.components.use_case import UseCase
 from ml_platform.storage.retention import RetentionPolicy
 from ml_platform.training.maintenance import MaintenanceReport, Places, maintain
 
-_SUNDAY_AT_THREE = "0 3 * * 0"
 _KEPT = RetentionPolicy.model_fields
 
 
@@ -74,10 +74,10 @@ def _weekly(use_case: UseCase, job: dg.JobDefinition) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=f"{job.name}_weekly",
         job=job,
-        cron_schedule=_SUNDAY_AT_THREE,
+        cron_schedule=SUNDAYS_AT_FOUR,
         execution_timezone=use_case.timezone,
         run_config={"ops": {_step(use_case): {"config": {"apply": True}}}},
-        description=f"Sundays at three in {use_case.timezone}, with `apply`: who starts this schedule wants it done.",
+        description=f"Sundays at four in {use_case.timezone}, with `apply`: who starts this schedule wants it done.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
 

@@ -12,7 +12,7 @@ from ml_platform.training.content_roots import read_together, root_specs
 from ml_platform.training.evaluation_asset import evaluation_asset, job_name, version_asset
 from ml_platform.training.maintenance_job import maintenance_definitions
 from ml_platform.training.model_asset import model_asset
-from ml_platform.training.sensors import roots_sensor, training_sensor
+from ml_platform.training.sensors import month_is_due, roots_sensor, training_sensor
 from ml_platform.training.trainers import check_parameters
 
 
@@ -42,7 +42,10 @@ def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
         dg.AssetSelection.assets(*assets),
         description=f"Searches, fits, evaluates and registers {model.registered_as} for one as-of month.",
     )
-    schedule = monthly(use_case, job, f"Trains {model.registered_as} for the month that begins.")
+    description = (
+        f"Trains {model.registered_as} for the month that begins, unless it has learnt from all that is there."
+    )
+    schedule = monthly(use_case, job, description, month_is_due(use_case, model))
     return dg.Definitions(
         assets=assets, jobs=[job], sensors=[training_sensor(use_case, model, job)], schedules=[schedule]
     )

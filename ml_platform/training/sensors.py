@@ -16,11 +16,12 @@ from ml_platform.components.automation_sensor import (
     Job,
     content_sensor,
     default_status,
-    is_busy,
     location_of,
     over,
     seen_by,
 )
+from ml_platform.components.changes import days_at_work
+from ml_platform.components.schedules import Ready
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
 from ml_platform.recovery.degradation import Degradations
@@ -79,9 +80,8 @@ def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.Senso
 
     def months(context: dg.SensorEvaluationContext) -> Wanted | Wait:
         location = location_of(context)
-        days_job = f"build_{use_case.name}_days"  # of the data location, which is not imported here
-        if is_busy(context.instance, days_job):
-            return Wait(f"A run of {days_job} is not finished; months are looked at when it is.")
+        if at_work := days_at_work(context.instance, use_case):
+            return Wait(f"{at_work}; months are looked at when it is.")
         try:
             now = current_roots(location, use_case, [model])
         except TableNotFoundError as error:
@@ -97,6 +97,24 @@ def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.Senso
         description="Trains each as-of month once the day before it is published, and again when the content that its "
         "model learnt from has changed. One month at a time.",
     )
+
+
+def month_is_due(use_case: UseCase, model: ModelConfig) -> Ready:
+    """Why a month need not be trained by the clock; its last days may be missing then, for the clock does not wait."""
+
+    def why_not(context: dg.ScheduleEvaluationContext, month: str) -> str:
+        location = location_of(context)
+        try:
+            now = current_roots(location, use_case, [model])
+        except TableNotFoundError as error:
+            return f"{error.what} There is nothing to learn from."
+        features, labels = now[model.features_table].get(month), now[model.labels_table].get(month)
+        if not (features and labels):
+            return f"Nothing is published before {month}. There is nothing to learn from."
+        is_learnt = _learnt_from(location, use_case, model, month) == _content(features, labels)
+        return f"The model of {month} has learnt from all that is published before it." if is_learnt else ""
+
+    return why_not
 
 
 def current_roots(

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -23,7 +23,6 @@ from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.storage.dagster_run import DagsterRunStatus, RunsFilter
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -31,9 +30,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
     RUN_KEY_TAG,
 )
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon import sensor
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -45,6 +42,7 @@ from ml_platform.data.component import LandedTable
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.resources import storage_resources
+from ml_platform_tests.execution.locations import InThisProcess
 
 FIRST = date(1990, 1, 1)
 BY_DAY = dg.DailyPartitionsDefinition(str(FIRST), end_date="2020-01-01")
@@ -76,19 +74,6 @@ def build_location() -> dg.Definitions:
     requests = Requests(BY_DAY.get_partition_keys, paging=Paging(partitions_per_run=400, open_runs=3))
     on_landing = content_sensor("build_toy_days_on_landing", days, job, "landing", requests, description="Toy.")
     return dg.Definitions(assets=[raw], jobs=[job], sensors=[on_landing], resources=storage_resources(Settings()))
-
-
-class Location(WorkspaceLoadTarget):
-    """This module as the only code location, loaded into the process itself."""
-
-    def create_origins(self) -> Sequence[InProcessCodeLocationOrigin]:
-        """The origin of the location."""
-        target = LoadableTargetOrigin(
-            executable_path=sys.executable,
-            module_name=_MODULE,
-            attribute="build_location",
-        )
-        return [InProcessCodeLocationOrigin(target, location_name="toy")]
 
 
 @contextmanager
@@ -131,7 +116,7 @@ def daemon(home: Path, killed_at: int, ticks: int = 4) -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore", dg.BetaWarning)
     sensor.is_under_min_interval = lambda *_: False  # ticks follow at once
-    with instance_in(home) as instance, WorkspaceProcessContext(instance, Location()) as workspace:
+    with instance_in(home) as instance, WorkspaceProcessContext(instance, InThisProcess(_MODULE)) as workspace:
         steps = count(1)
 
         def step(*_: object) -> None:

@@ -18,6 +18,17 @@ def platform_instance(folder: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(ref)
 
 
+def queueing_instance(folder: Path) -> dg.DagsterInstance:
+    """One whose runs wait in the queue until somebody launches them, and are then executed in his process."""
+    launcher = {
+        "module": "dagster._core.launcher.sync_in_memory_run_launcher",
+        "class": "SyncInMemoryRunLauncher",
+    }
+    overrides: dict[str, object] = {"run_launcher": launcher, "telemetry": {"enabled": False}}
+    folder.mkdir(parents=True, exist_ok=True)
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides))
+
+
 def _stock(part: str, folder: Path) -> dict[str, object]:
     """Dagster's own class for a part of the instance, in `folder`."""
     default = InstanceRef.config_defaults(str(folder))[part]

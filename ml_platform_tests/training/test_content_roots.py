@@ -26,7 +26,7 @@ from ml_platform.storage.resources import storage_resources
 from ml_platform.training.content_roots import root_key, root_specs, roots_at, tags_of_reading
 from ml_platform.training.model_asset import model_asset
 from ml_platform.training.records import Inputs
-from ml_platform.training.sensors import current_roots, months_to_train, roots_sensor
+from ml_platform.training.sensors import current_roots, month_is_due, months_to_train, roots_sensor
 from ml_platform.training.training_set import resolve_inputs
 from ml_platform_tests.training.scenario import toy_model, toy_use_case
 
@@ -229,13 +229,29 @@ def test_a_month_is_trained_once_the_day_before_it_is_there(world: World) -> Non
 
 def test_a_month_whose_model_learnt_from_what_is_published_is_settled(world: World) -> None:
     month = world.months[0]
+    learn(world, month)
+    assert to_train(world).settled == {month}
+    world.publish("labels", world.days[:1], 1)
+    assert to_train(world).settled == set()
+
+
+def test_by_the_clock_a_month_is_trained_on_what_is_there_unless_its_model_learnt_just_that(world: World) -> None:
+    month, due = world.months[0], month_is_due(world.use_case, toy_model())
+    with dg.build_schedule_context(resources={"tables": storage_resources(world.settings)["tables"]}) as context:
+        assert due(context, month) == ""
+        learn(world, month)
+        assert due(context, month) == f"The model of {month} has learnt from all that is published before it."
+        assert due(context, "2007-12-01") == "Nothing is published before 2007-12-01. There is nothing to learn from."
+        world.publish("labels", world.days[:1], 1)
+        assert due(context, month) == ""
+
+
+def learn(world: World, month: str) -> None:
+    """Record a model of the month that learnt from what is published."""
     run = dg.DagsterRun("toy")
     inputs = resolve_inputs(world.location.pins(run), "toy", toy_model(), dt.date.fromisoformat(month))
     record = json.dumps({"inputs": inputs.model_dump(mode="json")}).encode()
     world.location.artifacts().write(record_path("toy/delay_model", month), record)
-    assert to_train(world).settled == {month}
-    world.publish("labels", world.days[:1], 1)
-    assert to_train(world).settled == set()
 
 
 def to_train(world: World) -> Wanted:

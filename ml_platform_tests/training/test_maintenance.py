@@ -210,5 +210,5 @@ def test_the_job_leaves_tables_of_other_use_cases_alone(places: Places) -> None:
 def test_the_schedule_applies_weekly_by_the_local_clock_once_it_is_started() -> None:
     (schedule,) = maintenance_definitions(toy_use_case()).schedules or ()
     assert isinstance(schedule, dg.ScheduleDefinition)
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 3 * * 0", "America/New_York")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 4 * * 0", "America/New_York")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
