@@ -13,8 +13,8 @@ from ml_platform.operations.run_alerts import ENDS_PER_TICK, RunAlerts
 from ml_platform.operations.run_events import newest_event
 from ml_platform.operations.settling import settle
 from ml_platform.operations.state_alerts import degraded_alerts, late_alerts, tracking_alerts
-from ml_platform.operations.table_health import SERVED, Published, late
-from ml_platform.provenance.catalog import Catalog
+from ml_platform.operations.table_health import Published, late
+from ml_platform.provenance.catalog import SERVED, Catalog
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradations
 from ml_platform.settings import Settings
