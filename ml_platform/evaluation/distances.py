@@ -25,9 +25,7 @@ class Bins(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    edges: tuple[float, ...] = Field(
-        (), description="Inner bounds of the bins of numbers; each is in the upper bin."
-    )
+    edges: tuple[float, ...] = Field((), description="Inner bounds of the bins of numbers; each is in the upper bin.")
     categories: tuple[str, ...] = Field((), description="Categories with a bin of their own, the most frequent first.")
 
     @property

@@ -22,9 +22,7 @@ from ml_platform.serving.contract import predictions_contract, quality_contract
 from ml_platform.serving.drift_contract import alarms_contract, drift_contract
 from ml_platform.training.config import ModelConfig
 
-Kind = Literal[
-    "raw", "clean", "quarantine", "derived", "features", "predictions", "quality", "drift", "alarms"
-]
+Kind = Literal["raw", "clean", "quarantine", "derived", "features", "predictions", "quality", "drift", "alarms"]
 SERVED: tuple[Kind, ...] = ("predictions", "quality", "drift", "alarms")
 
 
