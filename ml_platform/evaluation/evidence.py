@@ -31,28 +31,30 @@ FloatArray = NDArray[np.float64]
 
 BLOCK_DAYS = 7
 _FEWEST_BLOCKS = 8
+_SMALLEST_SPREAD = 1e-12  # of all spread; below it, equal numbers differ by rounding alone
 _PRIOR_PRECISION = 1.0  # the mean is expected to change by about one standard deviation of a day
 
 
 def evidence_by_day(reference: FloatArray, watched: FloatArray, inflation: float = 1.0) -> FloatArray:
-    """Evidence after each of the `watched` days that their mean has become larger; without any change, n on average after n days.
+    """Evidence after each of the `watched` days that their mean has become larger.
 
-    `inflation` is by how much the variance of a mean of days is larger than that of independent days. Costs the square
-    of the number of watched days.
+    Without a change it is n on average after n days. `inflation` is by how much the variance of a mean of days is larger
+    than that of independent days. Costs the square of the number of watched days.
     """
     before, number = len(reference), len(watched)
     if before < 2 or number == 0:
-        return np.ones(number)
+        return np.zeros(number)
     values = np.concatenate([reference, watched]) - reference.mean()
     sums, squares = np.cumsum(values), np.cumsum(values**2)
     ends = np.arange(before + 1, before + number + 1)[:, None]  # days seen so far, a row for each day watched
     starts = np.arange(before, before + number)[None, :]  # days before the change, a column for each day of it
     is_possible = starts < ends
     later = np.where(is_possible, ends - starts, 1)
-    shift = (sums[ends - 1] - sums[starts - 1]) / later - sums[starts - 1] / starts
+    shift = np.where(is_possible, (sums[ends - 1] - sums[starts - 1]) / later - sums[starts - 1] / starts, 0.0)
     weight = starts * later / ends
     without = squares[ends - 1] - sums[ends - 1] ** 2 / ends
-    within = np.maximum(without - shift**2 * weight, np.finfo(np.float64).tiny)
+    within = np.where(is_possible, without - shift**2 * weight, 1.0)
+    within = np.maximum(within, _SMALLEST_SPREAD * squares[-1] + np.finfo(np.float64).tiny)
     ratio = shift**2 * weight / within
     shrunk = _PRIOR_PRECISION / (_PRIOR_PRECISION + weight / inflation)
     exponent = ((ends - 2) / inflation + 1) / 2

@@ -60,8 +60,8 @@ def _on_states(settings: Settings, catalogs: Sequence[Catalog]) -> dg.SensorDefi
         minimum_interval_seconds=STATES_EVERY * settings.alert_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Raises an alert for each table that has degraded partitions or is late, for each deployment of "
-        "which an alarm of drift or decay stands, and while MLflow has still to be told of something; ends it once that "
-        "is no longer so.",
+        "which an alarm of drift or decay stands, and while MLflow has still to be told of something; ends it once "
+        "that is no longer so.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         center, location = AlertCenter(settings), StorageLocation.of(settings)

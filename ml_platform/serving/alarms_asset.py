@@ -150,8 +150,8 @@ def alarm_checks(key: dg.AssetKey, last: Mapping[str, Any]) -> Iterator[dg.Asset
 
 def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     told = {
-        FEATURES_ARE_AS_IN_TRAINING: "The evidence that features and predictions have moved away from training is below "
-        "what an alarm needs.",
+        FEATURES_ARE_AS_IN_TRAINING: "The evidence that features and predictions have moved away from training is "
+        "below what an alarm needs.",
         PREDICTIONS_ARE_AS_GOOD_AS_EVALUATED: "The evidence that losses have grown since the champion was evaluated is "
         "below what an alarm needs.",
     }

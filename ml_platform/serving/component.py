@@ -95,8 +95,8 @@ class DriftMonitor(dg.Model, dg.Resolvable):
     )
     baseline: str | None = Field(
         None,
-        description="Baseline of the model in training/defs.yaml whose loss on the same rows is taken off: days that are "
-        "hard for everybody are then no decay. Without it, the loss alone is watched.",
+        description="Baseline of the model in training/defs.yaml whose loss on the same rows is taken off: days that "
+        "are hard for everybody are then no decay. Without it, the loss alone is watched.",
     )
     bins: int = Field(10, ge=2, le=100, description="Bins of a number, and categories with a bin of their own.")
     rows_per_day: int = Field(

@@ -1,7 +1,7 @@
 """Features and predictions of days against those of a reference, and losses beyond those of a baseline.
 
-Belongs here: frames in, distances and losses of days out. Does not: which rows are the reference (`drift_reference`), or
-what follows from how far days are from it (`alarms`).
+Belongs here: frames in, distances and losses of days out. Does not: which rows are the reference (`drift_reference`),
+or what follows from how far days are from it (`alarms`).
 """
 
 import datetime as dt
@@ -56,7 +56,7 @@ class DriftReference(BaseModel):
 
 
 class Columns(NamedTuple):
-    """The columns of one deployment: what identifies a row, its day, and the columns of predictions, the point first."""
+    """What identifies a row, its day, and the columns of predictions, the prediction itself first."""
 
     keys: Sequence[str]
     day: str

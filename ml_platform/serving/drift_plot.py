@@ -32,7 +32,7 @@ def picture(name: Literal["distances", "evidence"], rows: pl.DataFrame, day: str
 
 
 def distances_by_day(rows: pl.DataFrame, day: str) -> bytes:
-    """PNG of a heat map: distance over threshold of each column by day, the furthest columns above; blank is left out."""
+    """PNG of a heat map: distance over threshold of each column by day, the furthest above; blank was left out."""
     ratios = rows.with_columns(ratio=pl.col("distance") / pl.col("threshold"))
     ranked = ratios.group_by("column").agg(pl.col("is_drifted").sum(), pl.col("ratio").mean())
     ranked = ranked.sort("is_drifted", "ratio", "column", descending=[True, True, False])

@@ -4,8 +4,8 @@ Belongs here: which rows a version's days are compared with, and where the refer
 (`drift`).
 
 The reference days are all days before the as-of month in the version of the features table that the model was trained
-from, without those that training left out. Losses are those of the holdout, which the model has not learnt from. Nothing
-of the as-of month or later is read, so whoever makes the reference, whenever, makes the same.
+from, without those that training left out. Losses are those of the holdout, which the model has not learnt from.
+Nothing of the as-of month or later is read, so whoever makes the reference, whenever, makes the same.
 """
 
 import datetime as dt

@@ -3,9 +3,9 @@
 Belongs here: what an alarm asks for. Does not: the alarm (`serving`), which is read from its table, or how runs are
 asked for (`components`).
 
-A model is of an as-of month and learns from the days before it. So an alarm asks for the newest month whose days are all
-published and whose model is not there, or learnt from other content. Where there is none, training again would give the
-same model: the sensor says so, and asks as soon as there is a newer month to learn for, if the alarm stands by then.
+A model is of an as-of month and learns from the days before it. So an alarm asks for the newest month whose days are
+all published and whose model is not there, or learnt from other content. Where there is none, training again would give
+the same model: the sensor says so, and asks as soon as there is a newer month, if the alarm stands by then.
 """
 
 import datetime as dt
@@ -49,9 +49,9 @@ def drift_sensor(use_case: UseCase, model: ModelConfig, retraining: RetrainingCo
         job,
         "drift",
         over(use_case.by_as_of_month)._replace(paging=Paging(partitions_per_run=1)),
-        description=f"While {table} says that features have drifted or predictions have become worse, trains the newest "
-        f"as-of month that can learn something new, once for each alarm. After any training of the model it asks for "
-        f"none for {retraining.cool_down_days:g} days.",
+        description=f"While {table} says that features have drifted or predictions have become worse, trains the "
+        "newest as-of month that can learn something new, once for each alarm. After any training of the model it asks "
+        f"for none for {retraining.cool_down_days:g} days.",
         every_seconds=_EVERY_SECONDS,
     )
 
