@@ -38,8 +38,8 @@ _PRIOR_PRECISION = 1.0  # the mean is expected to change by about one standard d
 def evidence_by_day(reference: FloatArray, watched: FloatArray, inflation: float = 1.0) -> FloatArray:
     """Evidence after each of the `watched` days that their mean has become larger.
 
-    Without a change it is n on average after n days. `inflation` is by how much the variance of a mean of days is larger
-    than that of independent days. Costs the square of the number of watched days.
+    Without a change it is n on average after n days. `inflation` is by how much the variance of a mean of days is
+    larger than that of independent days. Costs the square of the number of watched days.
     """
     before, number = len(reference), len(watched)
     if before < 2 or number == 0:

@@ -4,6 +4,7 @@ Belongs here: drawing. Does not: arithmetic. matplotlib is imported on use.
 """
 
 import base64
+import datetime as dt
 import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,7 +38,8 @@ def distances_by_day(rows: pl.DataFrame, day: str) -> bytes:
     ranked = ratios.group_by("column").agg(pl.col("is_drifted").sum(), pl.col("ratio").mean())
     ranked = ranked.sort("is_drifted", "ratio", "column", descending=[True, True, False])
     names = ranked["column"].head(COLUMNS_SHOWN).to_list()
-    days = pl.date_range(rows[day].min(), rows[day].max(), eager=True).alias(day)  # type: ignore[arg-type]
+    known = rows[day].unique().sort().to_list()
+    days = [known[0] + dt.timedelta(days=number) for number in range((known[-1] - known[0]).days + 1)]
     grid = np.full((len(names), len(days)), np.nan)
     places = {at: place for place, at in enumerate(days)}
     shown = ratios.filter(pl.col("column").is_in(names))

@@ -1,4 +1,4 @@
-"""Drift and decay: what was injected is found and named, what is known otherwise is left out, and nothing is invented."""
+"""Drift and decay: what was injected is found and named, and what is known otherwise is left out."""
 
 import datetime as dt
 
