@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ml_platform.serving.plots import ACCENT, DOTS_PER_INCH, INK, SOFT
 
@@ -38,13 +39,7 @@ def distances_by_day(rows: pl.DataFrame, day: str) -> bytes:
     ranked = ratios.group_by("column").agg(pl.col("is_drifted").sum(), pl.col("ratio").mean())
     ranked = ranked.sort("is_drifted", "ratio", "column", descending=[True, True, False])
     names = ranked["column"].head(COLUMNS_SHOWN).to_list()
-    known = rows[day].unique().sort().to_list()
-    days = [known[0] + dt.timedelta(days=number) for number in range((known[-1] - known[0]).days + 1)]
-    grid = np.full((len(names), len(days)), np.nan)
-    places = {at: place for place, at in enumerate(days)}
-    shown = ratios.filter(pl.col("column").is_in(names))
-    for at, column, ratio in shown.select(day, "column", "ratio").rows():
-        grid[names.index(column), places[at]] = ratio
+    days, grid = _grid(ratios.filter(pl.col("column").is_in(names)), day, names)
     figure = _figure((9.0, 1.6 + 0.19 * len(names)))
     axes = figure.subplots()
     left_out = f", of {ranked.height}" if ranked.height > len(names) else ""
@@ -75,6 +70,16 @@ def evidence_by_day(rows: pl.DataFrame, day: str) -> bytes:
         axes.set_yscale("log")
     figure.autofmt_xdate(rotation=0, ha="center")
     return _png(figure)
+
+
+def _grid(ratios: pl.DataFrame, day: str, names: list[str]) -> tuple[list[dt.date], NDArray[np.float64]]:
+    """The days without a gap, and the ratio of each column (a row of the grid) on each of them; nan where left out."""
+    known = ratios[day].unique().sort().to_list()
+    days = [known[0] + dt.timedelta(days=number) for number in range((known[-1] - known[0]).days + 1)]
+    grid = np.full((len(names), len(days)), np.nan)
+    for at, column, ratio in ratios.select(day, "column", "ratio").rows():
+        grid[names.index(column), (at - known[0]).days] = ratio
+    return days, grid
 
 
 def _figure(size: tuple[float, float]) -> "Figure":
