@@ -23,8 +23,6 @@ from ml_platform.training.config import ModelConfig, RetrainingConfig
 from ml_platform.training.content_roots import Root
 from ml_platform.training.sensors import current_roots, months_to_train
 
-_EVERY_SECONDS = 60
-
 
 def drift_sensor(use_case: UseCase, model: ModelConfig, retraining: RetrainingConfig, job: Job) -> dg.SensorDefinition:
     """`train_<use case>_<model>_on_drift`: each alarm asks for a month once, and none within the cool-down."""
@@ -52,7 +50,6 @@ def drift_sensor(use_case: UseCase, model: ModelConfig, retraining: RetrainingCo
         description=f"While {table} says that features have drifted or predictions have become worse, trains the "
         "newest as-of month that can learn something new, once for each alarm. After any training of the model it asks "
         f"for none for {retraining.cool_down_days:g} days.",
-        every_seconds=_EVERY_SECONDS,
     )
 
 
