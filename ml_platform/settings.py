@@ -17,7 +17,7 @@ from ml_platform.errors import SettingsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 RETRY_FIRST_PAUSE_SECONDS, RETRY_LONGEST_PAUSE_SECONDS = 0.1, 1.0
 SensorKind = Literal[
-    "landing", "changes", "roots", "training", "promotion", "predictions", "quality", "recompute", "schedules"
+    "landing", "changes", "roots", "training", "promotion", "predictions", "quality", "drift", "recompute", "schedules"
 ]
 _MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     sensors: Annotated[tuple[SensorKind, ...], NoDecode] = Field(
         ("recompute",),
         description="What runs by itself unless switched in the UI, separated by commas, or `all`: landing, changes, "
-        "roots, training, promotion, predictions, quality, recompute, schedules. Unless set, only what has degraded "
+        "roots, training, promotion, predictions, quality, drift, recompute, schedules. Unless set, only what has degraded "
         "partitions made again; nothing if set to nothing.",
     )
 

@@ -26,7 +26,9 @@ AUDITS = (
     Audit("flights/planes_raw", "flights/planes", "flights/planes_quarantine"),
     Audit("flights/airlines_raw", "flights/airlines", "flights/airlines_quarantine"),
 )
-COMPUTED = ("flights/delay_features", "flights/delay_labels", "flights/delay_predictions", "flights/delay_quality")
+COMPUTED = tuple(
+    f"flights/delay_{name}" for name in ("features", "labels", "predictions", "quality", "drift", "alarms")
+)
 
 
 class AuditedRows(BaseModel):

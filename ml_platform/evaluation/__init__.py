@@ -1,4 +1,5 @@
-"""Scores of probabilities and fitted baselines, shared by training (before promotion) and serving (when labels arrive).
+"""Scores, fitted baselines, distances of days and evidence of change, shared by training (before promotion) and serving
+(when labels arrive).
 
 Belongs here: arithmetic on arrays and frames. Does not: which score decides anything, tables, Dagster.
 """

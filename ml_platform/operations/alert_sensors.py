@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from ml_platform.components.drift_alarms import StandingAlarm
 from ml_platform.operations.health import Finding
+from ml_platform.operations.model_health import alarm_of
 from ml_platform.operations.run_alerts import ENDS_PER_TICK, RunAlerts
 from ml_platform.operations.run_events import newest_event
 from ml_platform.operations.settling import settle
-from ml_platform.operations.state_alerts import degraded_alerts, late_alerts, tracking_alerts
-from ml_platform.operations.table_health import SERVED, Published, late
-from ml_platform.provenance.catalog import Catalog
+from ml_platform.operations.state_alerts import degraded_alerts, drift_alerts, late_alerts, tracking_alerts
+from ml_platform.operations.table_health import Published, late
+from ml_platform.provenance.catalog import SERVED, Catalog
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradations
 from ml_platform.settings import Settings
@@ -57,13 +59,15 @@ def _on_states(settings: Settings, catalogs: Sequence[Catalog]) -> dg.SensorDefi
         name="alert_on_states",
         minimum_interval_seconds=STATES_EVERY * settings.alert_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Raises an alert for each table that has degraded partitions or is late, and while MLflow has "
-        "still to be told of something, and ends it once that is no longer so.",
+        description="Raises an alert for each table that has degraded partitions or is late, for each deployment of "
+        "which an alarm of drift or decay stands, and while MLflow has still to be told of something; ends it once "
+        "that is no longer so.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         center, location = AlertCenter(settings), StorageLocation.of(settings)
         marks = Degradations(location.artifacts()).all()
         findings, waiting = _late(location, context.instance, catalogs), Journal.below(location.artifacts()).pending()
+        alarms = _alarms(location, catalogs)
         serving = {name: "serving" for each in catalogs for name, table in each.tables.items() if table.kind in SERVED}
         changed = (
             settle(
@@ -73,9 +77,11 @@ def _on_states(settings: Settings, catalogs: Sequence[Catalog]) -> dg.SensorDefi
                 "It was made again from what is sound.",
             ),
             settle(center, "not_fresh", late_alerts(findings, serving), "It is there."),
+            settle(center, "drift", drift_alerts(alarms), "Newer days, or another champion, are as in training."),
             settle(center, "tracking_down", tracking_alerts(waiting), "MLflow was told of everything."),
         )
-        said = f"{len(marks)} partitions degraded, {len(findings)} tables late, {len(waiting)} trainings not told."
+        said = f"{len(marks)} partitions degraded, {len(findings)} tables late, {len(waiting)} trainings not told, "
+        said += f"{len(alarms)} alarms of drift or decay."
         return dg.SkipReason(said + _delivered(center, is_due=any(changed)))
 
     return look
@@ -92,6 +98,13 @@ def _late(location: StorageLocation, instance: dg.DagsterInstance, catalogs: Seq
         for each in [Published(table, tables.published(table.name))]
         for finding in late(catalog.use_case, each, instance, now)
     ]
+
+
+def _alarms(location: StorageLocation, catalogs: Sequence[Catalog]) -> list[StandingAlarm]:
+    """The alarm of each deployment of which one stands."""
+    deployed = [(each, each.deployment.champion.registered_model) for each in catalogs if each.deployment]
+    found = (alarm_of(location, catalog, model) for catalog, model in deployed)
+    return [alarm for alarm in found if alarm]
 
 
 def _deliver(settings: Settings) -> dg.SensorDefinition:

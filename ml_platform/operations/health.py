@@ -62,6 +62,7 @@ class ModelHealth(_Answer):
     last_known_good: int | None = Field(description="The version that would answer without it; null if none would.")
     waiting: tuple[int, ...] = Field((), description="Versions that wait for a person's approval.")
     problem: str = Field("", description="Why its log cannot be trusted; empty if it can.")
+    alarm: str = Field("", description="The alarm of drift or decay that stands, in a sentence; empty if none does.")
 
 
 class UseCaseHealth(_Answer):

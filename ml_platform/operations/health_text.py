@@ -114,7 +114,8 @@ def _model(model: ModelHealth, now: dt.datetime) -> Line:
     waiting = tuple(
         f"version {version} waits: ml-platform approve {model.name} {version} --reason ..." for version in model.waiting
     )
-    return Line("model", told, waiting)
+    alarm = (f"alarm: {model.alarm}",) if model.alarm else ()
+    return Line("model", told, (*alarm, *waiting))
 
 
 def _finding(found: Finding, now: dt.datetime) -> Line:

@@ -16,7 +16,7 @@ from ml_platform.operations.model_health import model_health, stale_models
 from ml_platform.operations.staleness import Staleness
 from ml_platform.operations.table_health import degraded, late, missing, published, table_health
 from ml_platform.operations.unfinished import unfinished
-from ml_platform.provenance.catalog import Catalog, read_catalogs
+from ml_platform.provenance.catalog import SERVED, Catalog, read_catalogs
 from ml_platform.provenance.trace_history import RunHistory
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradation, Degradations
@@ -103,7 +103,7 @@ def _assets(catalog: Catalog) -> list[str]:
         for part in ("model", "evaluation", "model_version")
     ]
     champion = [catalog.name(catalog.deployment.champion.name)] if catalog.deployment else []
-    served = [table.name for table in catalog.tables.values() if table.kind in ("predictions", "quality")]
+    served = [table.name for table in catalog.tables.values() if table.kind in SERVED]
     return [*(name for name in catalog.tables if name not in served), *models, *champion, *served]
 
 

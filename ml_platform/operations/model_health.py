@@ -1,12 +1,13 @@
-"""Who answers of each registered model, by the log of what was decided, which needs no MLflow.
+"""Who answers of each registered model, by the log of what was decided, and whether it still does as it was evaluated.
 
-Belongs here: reading logs and training records. Does not: deciding (`tracking.registry`).
+Belongs here: reading logs, training records and alarms. Does not: deciding (`tracking.registry`).
 """
 
 import datetime as dt
 from collections.abc import Iterator
 
-from ml_platform.errors import RegistryLogTamperedError, StorageError
+from ml_platform.components.drift_alarms import StandingAlarm, standing_alarm
+from ml_platform.errors import RegistryLogTamperedError, StorageError, TableNotFoundError
 from ml_platform.operations.health import Finding, ModelHealth
 from ml_platform.provenance.catalog import Catalog
 from ml_platform.storage.location import StorageLocation
@@ -44,7 +45,19 @@ def model_health(location: StorageLocation, catalog: Catalog, config: ModelConfi
         promoted_at=_champion_since(events),
         last_known_good=standing.aliases.get(LAST_KNOWN_GOOD),
         waiting=tuple(waiting),
+        alarm=str(alarm) if (alarm := alarm_of(location, catalog, config.registered_as)) else "",
     )
+
+
+def alarm_of(location: StorageLocation, catalog: Catalog, registered_as: str) -> StandingAlarm | None:
+    """The alarm that stands of the model; None also where nothing is watched, or was judged yet."""
+    deployed = catalog.deployment
+    if deployed is None or deployed.drift is None or deployed.champion.registered_model != registered_as:
+        return None
+    try:
+        return standing_alarm(location.tables(), catalog.name(deployed.drift.alarms))
+    except TableNotFoundError:
+        return None
 
 
 def stale_models(location: StorageLocation, catalog: Catalog, config: ModelConfig) -> Iterator[Finding]:

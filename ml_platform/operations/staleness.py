@@ -82,8 +82,8 @@ class Staleness:
         return newest
 
     def _is_measured(self, table: str) -> bool:
-        """Whether it is a table of quality, which no memo is kept of."""
-        return self._catalog.tables[table].kind == "quality"
+        """Whether it is a table of which no memo is kept, such as quality."""
+        return self._catalog.tables[table].kind in ("quality", "drift", "alarms")
 
     def _changed(self, inputs: Sequence[Input], partition: str, read: Mapping[str, int]) -> tuple[str, ...]:
         return tuple(
@@ -143,4 +143,7 @@ def inputs_by_table(catalog: Catalog) -> dict[str, list[Input]]:
         predictions, quality = deployment.predictions, deployment.quality
         found[name(predictions.name)] = [Input(name(predictions.features))]
         found[name(quality.name)] = [Input(name(predictions.name)), Input(name(quality.labels))]
+        if monitor := deployment.drift:
+            found[name(monitor.name)] = [Input(name(predictions.features)), Input(name(predictions.name))]
+            found[name(monitor.alarms)] = [Input(name(monitor.name)), Input(name(quality.labels))]
     return found

@@ -1,11 +1,13 @@
-"""States that should not last, as alerts: tables that are degraded or late, and MLflow that has still to be told.
+"""States that should not last, as alerts: tables that are degraded or late, drift, and MLflow that has to be told.
 
 Belongs here: what such an alert says. Does not: whether it is so (`health`), or raising it (`settling`).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time
 
+from ml_platform.components.drift_alarms import StandingAlarm
 from ml_platform.operations.failures import owners_of, severity_of
 from ml_platform.operations.health import Finding
 from ml_platform.operations.settling import Found
@@ -59,6 +61,30 @@ def tracking_alerts(waiting: Sequence[Waiting]) -> list[Found]:
         remedy="Bring MLflow back. What waits is told by itself; `ml-platform status` says what is left.",
     )
     return [Found(alert, frozenset(Affected(each.asset, each.partition) for each in waiting))]
+
+
+def drift_alerts(alarms: Iterable[StandingAlarm]) -> list[Found]:
+    """One warning for each deployment whose features have drifted, or whose predictions have become worse."""
+    return [_drift(each) for each in alarms]
+
+
+def _drift(alarm: StandingAlarm) -> Found:
+    use_case, _, _ = alarm.table.partition("/")
+    found = Alert(
+        kind="drift",
+        severity="warning",
+        use_case=use_case,
+        pipeline="serving",
+        subject=alarm.table,
+        what=f"{alarm.table}: {alarm}.",
+        since=datetime.combine(alarm.since, time(), UTC),
+        served_meanwhile=f"Predictions of version {alarm.model_version}, as before.",
+        owners=owners_of(use_case),
+        error_class="data",
+        remedy="Look which columns have moved and why. What is broken is mended and its days made again; for what has "
+        "changed for good, a newer month is trained: the sensor on drift says what it waits for.",
+    )
+    return Found(found, frozenset({Affected(alarm.table, alarm.identity)}))
 
 
 def _degraded(group: Sequence[Degradation], marks: Sequence[Degradation], dagster_url: str) -> Found:

@@ -15,13 +15,12 @@ import dagster as dg
 from ml_platform.components.freshness import due_at, is_closed, newest_due
 from ml_platform.components.use_case import UseCase
 from ml_platform.operations.health import Finding, TableHealth
-from ml_platform.provenance.catalog import Catalog, Table
+from ml_platform.provenance.catalog import SERVED, Catalog, Table
 from ml_platform.recovery.degradation import Degradation
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.tables import PartitionState, TableStore
 
 ONE_DAY = dt.timedelta(days=1)
-SERVED = ("predictions", "quality")
 
 
 class Published(NamedTuple):

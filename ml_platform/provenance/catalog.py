@@ -19,9 +19,11 @@ from ml_platform.data.component import DataPipeline
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract, quality_contract
+from ml_platform.serving.drift_contract import alarms_contract, drift_contract
 from ml_platform.training.config import ModelConfig
 
-Kind = Literal["raw", "clean", "quarantine", "derived", "features", "predictions", "quality"]
+Kind = Literal["raw", "clean", "quarantine", "derived", "features", "predictions", "quality", "drift", "alarms"]
+SERVED: tuple[Kind, ...] = ("predictions", "quality", "drift", "alarms")
 
 
 class Table(NamedTuple):
@@ -136,7 +138,7 @@ class Catalog:
     def _table(self, name: str, kind: Kind, description: str, contract: str | type[dy.Schema], **more: Any) -> Table:
         made_from = tuple(self.name(each) for each in more.pop("made_from", ()))
         resolved = self.use_case.resolve(contract) if isinstance(contract, str) else contract
-        location = "serving" if kind in ("predictions", "quality") else "data"
+        location = "serving" if kind in SERVED else "data"
         declared_in = self.file(location)
         return Table(self.name(name), kind, description, resolved, made_from, declared_in=declared_in, **more)
 
@@ -218,6 +220,28 @@ class Catalog:
             made_from=(predicted.name, quality.labels),
             is_daily=True,
             fresh_within_hours=quality.fresh_within_hours,
+        )
+        yield from self._watched(self.deployment)
+
+    def _watched(self, deployment: Deployment) -> Iterator[Table]:
+        if (monitor := deployment.drift) is None:
+            return
+        predicted, day = deployment.predictions, deployment.predictions.partition_column
+        yield self._table(
+            monitor.name,
+            "drift",
+            monitor.description,
+            drift_contract(day),
+            made_from=(predicted.features, predicted.name),
+            is_daily=True,
+        )
+        yield self._table(
+            monitor.alarms,
+            "alarms",
+            monitor.alarms_description,
+            alarms_contract(day),
+            made_from=(monitor.name, predicted.name, deployment.quality.labels, predicted.features),
+            is_daily=True,
         )
 
 

@@ -1,4 +1,4 @@
-"""The component behind `serving/defs.yaml`: promotion, batch predictions and their quality for one registered model."""
+"""The component behind `serving/defs.yaml`: promotion, batch predictions, quality and drift of one registered model."""
 
 import dagster as dg
 from pydantic import Field
@@ -73,13 +73,59 @@ class QualityTable(dg.Model, dg.Resolvable):
     fresh_within_hours: FreshWithin = None
 
 
+class FalseAlarms(dg.Model, dg.Resolvable):
+    """How rarely a false alarm may come, of drift and decay together, while nothing changes."""
+
+    chance: float = Field(0.1, gt=0, lt=1, description="Highest chance of a false alarm within `days` days.")
+    days: int = Field(31, ge=1, description="Length of that time; a model that is trained each month answers so long.")
+
+
+class DriftMonitor(dg.Model, dg.Resolvable):
+    """How far features and predictions of a day are from training, and whether losses have grown since evaluation."""
+
+    name: TableName = Field("drift", description="Name of the table of distances, the last part of its asset key.")
+    description: str = Field(
+        "One feature or prediction column on one day, and how far it is from what the day's champion learnt from.",
+        description="Grain, in one sentence; shown in the UI.",
+    )
+    alarms: TableName = Field("drift_alarms", description="Name of the table of alarms, the last part of its key.")
+    alarms_description: str = Field(
+        "One day with the evidence so far that features have drifted or predictions have become worse.",
+        description="Grain of the table of alarms, in one sentence; shown in the UI.",
+    )
+    baseline: str | None = Field(
+        None,
+        description="Baseline of the model in training/defs.yaml whose loss on the same rows is taken off: days that "
+        "are hard for everybody are then no decay. Without it, the loss alone is watched.",
+    )
+    bins: int = Field(10, ge=2, le=100, description="Bins of a number, and categories with a bin of their own.")
+    rows_per_day: int = Field(
+        400, ge=50, description="Rows of each day that are compared, evenly spread, on reference days and after alike."
+    )
+    fewest_reference_days: int = Field(
+        28, ge=10, description="Days that a champion must have learnt from before its days are compared with them."
+    )
+    history_days: int = Field(
+        62,
+        ge=7,
+        le=400,
+        description="Days up to a day whose evidence counts; what the champion saw before is forgotten.",
+    )
+    false_alarms: FalseAlarms = Field(
+        FalseAlarms(chance=0.1, days=31), description="How rarely a false alarm may come, while nothing changes."
+    )
+
+
 @dg.scaffold_with(UseCaseScaffolder)
 class Deployment(dg.Component, dg.Model, dg.Resolvable):
-    """Promotes what the gate approved, predicts day by day with the champion, and measures it when labels arrive."""
+    """Promotes what the gate approved, predicts day by day with the champion, and watches quality and drift."""
 
     champion: ChampionRecord = Field(description="The promotion, by as-of month.")
     predictions: PredictionTable = Field(description="The batch predictions, by day.")
     quality: QualityTable = Field(description="The quality of the predictions, by day.")
+    drift: DriftMonitor | None = Field(
+        None, description="What is watched for drift and decay; `{}` for the defaults. Without it, nothing is."
+    )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks and jobs of the deployment.

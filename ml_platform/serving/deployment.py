@@ -1,11 +1,13 @@
-"""One deployment assembled: its three assets, the tables of other locations that they read, jobs and sensors."""
+"""One deployment assembled: its assets, the tables of other locations that they read, jobs and sensors."""
 
 import dagster as dg
 
 from ml_platform.components.recomputing import recompute_sensor
 from ml_platform.components.use_case import UseCase
+from ml_platform.serving.alarms_asset import alarms_asset
 from ml_platform.serving.champion import champion_asset
 from ml_platform.serving.component import Deployment
+from ml_platform.serving.drift_asset import drift_asset
 from ml_platform.serving.predictions import predictions_asset
 from ml_platform.serving.quality_asset import quality_asset
 from ml_platform.serving.sensors import DeploymentJobs, deployment_sensors, predictions_schedule
@@ -22,6 +24,8 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
     version = dg.AssetSpec(use_case.key(deployment.champion.model_version), partitions_def=use_case.by_as_of_month)
     champion = champion_asset(use_case, deployment.champion)
     predictions, quality = predictions_asset(use_case, deployment), quality_asset(use_case, deployment)
+    monitor = deployment.drift
+    watched = [build(use_case, deployment, monitor) for build in (drift_asset, alarms_asset)] if monitor else []
     promote = dg.define_asset_job(
         f"promote_{use_case.name}_{deployment.champion.name}",
         dg.AssetSelection.assets(champion),
@@ -30,13 +34,14 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
     )
     predict = dg.define_asset_job(
         f"predict_{use_case.name}_{deployment.predictions.name}",
-        dg.AssetSelection.assets(predictions, quality),
-        description="Predicts each day with its champion, and measures the days whose labels have arrived.",
+        dg.AssetSelection.assets(predictions, quality, *watched),
+        description="Predicts each day with its champion, measures the days whose labels have arrived, and watches for "
+        "drift and decay.",
     )
     recompute = recompute_sensor(
         f"predict_{use_case.name}_{deployment.predictions.name}_again_on_sound_champion",
         predict,
-        [predictions, quality],
+        [predictions, quality, *watched],
         days_with_a_model(use_case),
         sound_champion(use_case, deployment.champion),
     )
@@ -48,6 +53,7 @@ def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definition
             champion,
             predictions,
             quality,
+            *watched,
         ],
         jobs=[promote, predict],
         schedules=[predictions_schedule(deployment, use_case, predict)],

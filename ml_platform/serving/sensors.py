@@ -41,6 +41,7 @@ class DeploymentJobs(NamedTuple):
 def deployment_sensors(deployment: Deployment, use_case: UseCase, jobs: DeploymentJobs) -> list[dg.SensorDefinition]:
     """Promotion on a new version, predictions on new features or another champion, quality on new labels."""
     predictions, quality = deployment.predictions.name, deployment.quality.name
+    watched = [deployment.drift.name, deployment.drift.alarms] if deployment.drift else []
     days = over(days_with_a_model(use_case))
     return [
         content_sensor(
@@ -56,7 +57,7 @@ def deployment_sensors(deployment: Deployment, use_case: UseCase, jobs: Deployme
             _open_days(deployment, use_case),
             jobs.predict,
             "predictions",
-            _of(days, use_case.key(predictions)),
+            _of(days, *map(use_case.key, (predictions, *watched))),
             description="Predicts each day whose features are new or changed, or whose champion is another one.",
         ),
         content_sensor(
@@ -64,7 +65,7 @@ def deployment_sensors(deployment: Deployment, use_case: UseCase, jobs: Deployme
             _labelled_days(deployment, use_case),
             jobs.predict,
             "quality",
-            _of(days, use_case.key(quality)),
+            _of(days, *map(use_case.key, (quality, *watched))),
             description="Measures each predicted day whose labels have arrived or changed.",
         ),
     ]
@@ -84,8 +85,8 @@ def predictions_schedule(deployment: Deployment, use_case: UseCase, predict: Job
     )
 
 
-def _of(requests: Requests, key: dg.AssetKey) -> Requests:
-    return requests._replace(assets=lambda _: [key])
+def _of(requests: Requests, *keys: dg.AssetKey) -> Requests:
+    return requests._replace(assets=lambda _: keys)
 
 
 def _versions(deployment: Deployment, use_case: UseCase) -> Look:

@@ -47,6 +47,17 @@ class ReadinessLimits(BaseModel):
     )
 
 
+class RetrainingConfig(BaseModel):
+    """When alarms of drift and decay call for training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alarms: str = Field(description="Name of the table of alarms in serving/defs.yaml (`drift.alarms`).")
+    cool_down_days: float = Field(
+        default=7.0, ge=0, description="Days after any training of the model in which no alarm asks for another."
+    )
+
+
 class ModelConfig(BaseModel):
     """One model: its data, how it is searched and fitted, and what it has to pass."""
 
@@ -89,6 +100,9 @@ class ModelConfig(BaseModel):
         "unless allowed, they are left out.",
     )
     gate: GateConfig = Field(default=GateConfig(), description="What a challenger has to pass.")
+    retraining: RetrainingConfig | None = Field(
+        default=None, description="Whose alarms call for training, and how often at most; without it, none do."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of everything random.")
     threads: int = Field(
         default=2, ge=1, description="Threads of the final fit; trials have one each and run side by side."

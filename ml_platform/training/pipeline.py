@@ -9,6 +9,7 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.errors import DefinitionError
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.content_roots import read_together, root_specs
+from ml_platform.training.drift_sensor import drift_sensor
 from ml_platform.training.evaluation_asset import evaluation_asset, job_name, version_asset
 from ml_platform.training.maintenance_job import maintenance_definitions
 from ml_platform.training.model_asset import model_asset
@@ -46,9 +47,10 @@ def _definitions(model: ModelConfig, use_case: UseCase) -> dg.Definitions:
         f"Trains {model.registered_as} for the month that begins, unless it has learnt from all that is there."
     )
     schedule = monthly(use_case, job, description, month_is_due(use_case, model))
-    return dg.Definitions(
-        assets=assets, jobs=[job], sensors=[training_sensor(use_case, model, job)], schedules=[schedule]
-    )
+    sensors = [training_sensor(use_case, model, job)]
+    if model.retraining:
+        sensors.append(drift_sensor(use_case, model, model.retraining, job))
+    return dg.Definitions(assets=assets, jobs=[job], sensors=sensors, schedules=[schedule])
 
 
 def _upstream(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Definitions:

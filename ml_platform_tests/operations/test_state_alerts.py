@@ -1,11 +1,12 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from ml_platform.components.drift_alarms import StandingAlarm
 from ml_platform.operations.health import Finding
 from ml_platform.operations.settling import settle
-from ml_platform.operations.state_alerts import degraded_alerts, late_alerts, tracking_alerts
+from ml_platform.operations.state_alerts import degraded_alerts, drift_alerts, late_alerts, tracking_alerts
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradation, Rung
 from ml_platform.tracking.journal import Waiting
@@ -79,3 +80,15 @@ def test_mlflow_that_was_not_told_is_one_warning_until_it_was(center: AlertCente
     assert told.alert.what == "MLflow could not be told of 3 trainings: no answer"
     assert "15 entries are kept" in told.alert.served_meanwhile
     assert settle(center, "tracking_down", tracking_alerts([]), "told") == 1
+
+
+def test_drift_is_one_warning_while_the_alarm_stands(center: AlertCenter) -> None:
+    day = date(2026, 3, 1)
+    alarm = StandingAlarm("toy/alarms", "2026-03-05", "drift", day, 3, day, "f00d", "wind")
+    assert settle(center, "drift", drift_alerts([alarm]), "as in training") == 1
+    assert settle(center, "drift", drift_alerts([alarm._replace(day="2026-03-06")]), "as in training") == 0
+    (told,) = center.open()
+    assert (told.alert.severity, told.alert.pipeline) == ("warning", "serving")
+    assert "(wind is furthest from training)" in told.alert.what
+    assert settle(center, "drift", drift_alerts([]), "as in training") == 1
+    assert center.open() == []

@@ -40,14 +40,16 @@ def test_every_field_is_described() -> None:
     assert [name for name, description in fields(Deployment) if not description] == []
 
 
-def test_flights_is_served_by_three_assets_with_their_checks() -> None:
+def test_flights_is_served_by_five_assets_with_their_checks() -> None:
     graph = asset_graph()
     made = {"/".join(node.key.path) for node in graph.asset_nodes if node.is_materializable}
-    assert made == {"flights/delay_champion", "flights/delay_predictions", "flights/delay_quality"}
+    assert made == {f"flights/delay_{name}" for name in ("champion", "predictions", "quality", "drift", "alarms")}
     assert {key.name for key in graph.asset_check_keys} == {
         "every_flight_has_a_prediction",
         "predictions_are_probabilities",
         "daily_quality_is_within_its_limits",
+        "features_are_as_in_training",
+        "predictions_are_as_good_as_evaluated",
         "is_not_degraded",
     }
 

@@ -7,6 +7,7 @@ from ml_platform_tests.serving.scenario import World, definitions
 
 OCTOBER, DAYS = "2013-10-01", ["2013-10-01", "2013-10-02", "2013-10-04"]
 PROMOTE, PREDICT = "promote_flights_delay_champion", "predict_flights_delay_predictions"
+WATCHED = ["delay_drift", "delay_alarms"]
 MEASURE = "measure_flights_delay_quality_on_new_labels"
 
 
@@ -46,12 +47,12 @@ def test_days_with_features_are_predicted_when_there_is_a_champion_and_measured_
     assert sensors.tick(f"{PREDICT}_on_new_features").told == "flights_delay has no champion to predict with."
     world.promote(OCTOBER)
     asked = sensors.tick(f"{PREDICT}_on_new_features", job=PREDICT)
-    assert (asked.ranges, asked.assets) == (["2013-10-01 to 2013-10-02"], ["delay_predictions"])
+    assert (asked.ranges, asked.assets) == (["2013-10-01 to 2013-10-02"], ["delay_predictions", *WATCHED])
     assert sensors.tick(MEASURE).told.startswith("Table flights/delay_predictions was never published")
     world.run("delay_predictions", *DAYS[:2])
     assert sensors.tick(f"{PREDICT}_on_new_features", job=PREDICT).ranges == [DAYS[2]]
     measured = sensors.tick(MEASURE, job=PREDICT)
-    assert (measured.ranges, measured.assets) == (["2013-10-01 to 2013-10-02"], ["delay_quality"])
+    assert (measured.ranges, measured.assets) == (["2013-10-01 to 2013-10-02"], ["delay_quality", *WATCHED])
 
 
 def test_another_champion_has_its_days_predicted_again(world: World) -> None:

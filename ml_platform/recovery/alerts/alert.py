@@ -11,7 +11,15 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Kind = Literal[
-    "run_failed", "degraded", "not_fresh", "check_failed", "tracking_down", "maintenance", "undelivered", "test"
+    "run_failed",
+    "degraded",
+    "not_fresh",
+    "check_failed",
+    "drift",
+    "tracking_down",
+    "maintenance",
+    "undelivered",
+    "test",
 ]
 Severity = Literal["info", "warning", "error", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")

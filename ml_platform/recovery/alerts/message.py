@@ -16,6 +16,7 @@ _TITLES: dict[Kind, str] = {
     "run_failed": "{} failed",
     "degraded": "{} is degraded",
     "not_fresh": "{} is not fresh",
+    "drift": "{} has an alarm",
     "check_failed": "{} does not pass its check",
     "tracking_down": "{} does not answer",
     "maintenance": "{} needs maintenance",
