@@ -17,7 +17,7 @@ from ml_platform.point_in_time.audit import LookBack, audit_knowledge
 from ml_platform.point_in_time.features import KnownTable, build_features
 from ml_platform.use_cases.flights import cleaning, contract, features, registers
 
-DAY, LANDING_DAY = "service_date", "landing_day"
+DAY = "service_date"
 REGISTERS: dict[str, tuple[type[dy.Schema], Callable[[pl.LazyFrame], pl.LazyFrame], type[dy.Schema]]] = {
     "airports": (registers.RawAirports, cleaning.clean_airports, contract.Airports),
     "planes": (registers.RawPlanes, cleaning.clean_planes, contract.Planes),
@@ -59,7 +59,7 @@ def _register(landing: Path, name: str) -> pl.DataFrame:
 
 def _daily(folder: Path, days: Sequence[dt.date], schema: type[dy.Schema]) -> pl.DataFrame:
     arrived = [Arrived(f"{day}.csv", day, (folder / f"{day}.csv").read_bytes()) for day in days]
-    return read_many(arrived, Layout(schema, ("year", "month", "day"), LANDING_DAY)).frame
+    return read_many(arrived, Layout(schema, ("year", "month", "day"), "landing_day")).frame
 
 
 def _audited(

@@ -11,6 +11,7 @@ from rich.console import Console
 from ml_platform.commands import (
     alerts,
     cards,
+    keys,
     models,
     object_server,
     replay,
@@ -88,6 +89,7 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
 
 alerts.register(app)
 cards.register(app)
+keys.register(app)
 models.register(app)
 replay.register(app)
 reproduce.register(app)

@@ -10,7 +10,7 @@ PlatformError
 │   ├── LandingObjectEmptyError
 │   ├── LandingObjectUnreadableError     truncated, not the declared format, or a value of another type
 │   ├── LandingColumnsError              a column is missing, or one that nobody declared is there
-│   └── LandingDayError                  rows of another partition
+│   └── LandingPartitionError            rows of another partition
 ├── ContractViolatedError            more rows broke the contract than the table allows
 ├── LeakageError                     a feature changed when the future was hidden
 ├── ColumnLineageError               what columns follow from could not be tried out
@@ -128,7 +128,7 @@ class LandingColumnsError(LandingError):
     """An object with a column missing, or with one that nobody declared."""
 
 
-class LandingDayError(LandingError):
+class LandingPartitionError(LandingError):
     """An object with rows of another partition."""
 
 

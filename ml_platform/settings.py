@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     sensors: Annotated[tuple[SensorKind, ...], NoDecode] = Field(
         ("recompute",),
         description="What runs by itself unless switched in the UI, separated by commas, or `all`: landing, changes, "
-        "roots, training, promotion, predictions, quality, drift, recompute, schedules. Unless set, only what has degraded "
-        "partitions made again; nothing if set to nothing.",
+        "roots, training, promotion, predictions, quality, drift, recompute, schedules. Unless set, only what has "
+        "degraded partitions made again; nothing if set to nothing.",
     )
 
     sensor_interval_seconds: int = Field(

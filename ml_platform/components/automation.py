@@ -126,7 +126,8 @@ def decide(
     """What to ask for now; `outcomes` tells of each of `progress.runs` by key, `order` is the calendar's."""
     places = {partition: place for place, partition in enumerate(order)}
     contents = {key: short(wanted.contents[key]) for key in order if key in wanted.contents}
-    progress = _without_gone(_with_outcomes(progress, outcomes, after, places), contents)
+    progress = _as_ordered(_with_outcomes(progress, outcomes, after, places), places)
+    progress = _without_gone(progress, contents)
     changed = {key: content for key, content in contents.items() if progress.seen.get(key) != content}
     progress = _without_outdated(progress, contents, changed)
     progress = _seeing(progress, {key: content for key, content in changed.items() if key in wanted.settled})
@@ -140,6 +141,16 @@ def decide(
     left = [key for key in new if progress.seen.get(key) != new[key]]
     told = _told(progress, left, sorted(wanted.contents.keys() - places.keys()), is_tripped=is_tripped)
     return Decision(requests, progress.model_copy(update={"ticks": progress.ticks + 1}), (*told, *wanted.waits))
+
+
+def _as_ordered(progress: Progress, places: Mapping[str, int]) -> Progress:
+    """With queued runs without a gap: a key that somebody took away, or added again, left its place in the order."""
+    runs: list[Asked] = []
+    for run in progress.runs:
+        parts = _stretches(run.partitions, places) if run.state == "queued" else [run.partitions]
+        whole = parts == [run.partitions]
+        runs += [run] if whole else [_part(run, part, follows=run.follows) for part in parts]
+    return progress.model_copy(update={"runs": tuple(runs)})
 
 
 def short(content: str) -> str:

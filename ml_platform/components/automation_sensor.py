@@ -38,19 +38,26 @@ class Requests(NamedTuple):
 
     `order` gives the partitions of the calendar, or what stands for them where there are none; `is_partitioned` says
     which. `assets` gives the part of the job that a request is for, all of it if None. `after` gives the partitions
-    whose run has to follow one over others that succeeded.
+    whose run has to follow one over others that succeeded. `discovers` are partitions that what is wanted is added to
+    where they lack it, behind those that are there.
     """
 
-    order: Callable[[], Sequence[str]]
+    order: Callable[[dg.DagsterInstance], Sequence[str]]
     is_partitioned: bool = True
     assets: Callable[[Asked], Sequence[dg.AssetKey] | None] = lambda _: None
     after: Callable[[dg.SensorEvaluationContext, Sequence[str]], Sequence[str]] = lambda *_: ()
     paging: Paging = Paging()
+    discovers: dg.DynamicPartitionsDefinition | None = None
 
 
 def over(partitions: dg.PartitionsDefinition) -> Requests:
     """Runs of the whole job over stretches of `partitions`."""
-    return Requests(partitions.get_partition_keys)
+    return Requests(keys_in_order(partitions))
+
+
+def keys_in_order(partitions: dg.PartitionsDefinition) -> Callable[[dg.DagsterInstance], Sequence[str]]:
+    """What a range of `partitions` goes by: the calendar, or the order in which keys were added to the instance."""
+    return lambda instance: partitions.get_partition_keys(dynamic_partitions_store=instance)
 
 
 def content_sensor(
@@ -82,14 +89,19 @@ def content_sensor(
         progress = Progress.of_cursor(context.cursor)
         outcomes = outcomes_of(context.instance, name, progress)
         after = partial(requests.after, context)
-        decision = decide(progress, wanted, outcomes, requests.order(), requests.paging, after)
+        order = list(requests.order(context.instance))
+        new = sorted(wanted.contents.keys() - set(order)) if requests.discovers else []
+        added = [requests.discovers.build_add_request(new)] if requests.discovers and new else []
+        decision = decide(progress, wanted, outcomes, [*order, *new], requests.paging, after)
         told = " ".join(decision.told)
         context.update_cursor(decision.progress.as_cursor())
         if not decision.requests:
-            return dg.SensorResult(skip_reason=told or "Nothing has changed since the last request.")
+            why = told or "Nothing has changed since the last request."
+            return dg.SensorResult(skip_reason=why, dynamic_partitions_requests=added)
         if told:
             context.log.info(told)
-        return dg.SensorResult([_run_request(name, asked, requests) for asked in decision.requests])
+        runs = [_run_request(name, asked, requests) for asked in decision.requests]
+        return dg.SensorResult(runs, dynamic_partitions_requests=added)
 
     return evaluate
 

@@ -9,23 +9,23 @@ from collections.abc import Callable, Sequence
 import dagster as dg
 import polars as pl
 
-from ml_platform.components.partitions import as_days
+from ml_platform.components.partitions import rows_among
 from ml_platform.recovery.attempts import batch_count, split
 
 
 def computed(
     context: dg.AssetExecutionContext,
     rows: pl.DataFrame,
-    day_column: str | None,
+    column: str | None,
     partitions: Sequence[str],
     compute: Callable[[pl.LazyFrame], pl.LazyFrame],
 ) -> pl.DataFrame:
-    """What `compute` makes of the rows of these days: at once, or of fewer days at a time where memory ran out."""
-    if day_column is None:
+    """What `compute` makes of the rows of these partitions: at once, or of fewer at a time where memory ran out."""
+    if column is None:
         return compute(rows.lazy()).collect()
 
     def of(keys: Sequence[str]) -> pl.DataFrame:
-        some = rows if len(keys) == len(partitions) else rows.filter(pl.col(day_column).is_in(as_days(keys)))
+        some = rows if len(keys) == len(partitions) else rows_among(rows, column, keys)
         return compute(some.lazy()).collect()
 
     return by_batch(context, partitions, of)

@@ -1,4 +1,4 @@
-"""Freshness: until when a day's partition, or a table without days, is expected.
+"""Freshness: until when a day's partition, a key's, or a table that is whole, is expected.
 
 Belongs here: deadlines, in the use case's time zone. Does not: what is published (`storage`), or who is told when it is
 late (`operations`).
@@ -24,8 +24,8 @@ FreshWithin = Annotated[
     Field(
         gt=0,
         description="Hours by the local clock after the end of a day until its partition has to be published; of a "
-        "table without days, hours that it may go without being looked at. Nothing is expected after the last day of a "
-        "closed data set.",
+        "table by key, hours that each key may go without being ingested again; of one that is whole, without being "
+        "looked at. Nothing is expected after the last day of a closed data set.",
     ),
 ]
 """Field of a table that says when it is late; None where nothing is expected of it."""

@@ -1,11 +1,22 @@
-"""The partitions of a run, as keys and as days."""
+"""How tables are cut into partitions, the partitions of a run, and their rows.
+
+day    one for each local day of the use case's calendar; a column of dates holds it
+key    one for each key that landed, such as a car park; a column of texts holds it, and all of its time is in it
+whole  none: the table is one object
+"""
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Literal, TypeVar
 
 import dagster as dg
+import polars as pl
 
 from ml_platform.storage.batches import UNPARTITIONED
+
+By = Literal["day", "key", "whole"]
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
 def partitions_of_run(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[str]:
@@ -17,3 +28,9 @@ def partitions_of_run(context: dg.AssetExecutionContext | dg.OpExecutionContext)
 def as_days(partitions: Iterable[str]) -> list[dt.date]:
     """Daily partition keys as dates."""
     return [dt.date.fromisoformat(key) for key in partitions]
+
+
+def rows_among(frame: Frame, column: str, partitions: Iterable[str]) -> Frame:
+    """The rows of these partitions; the type of their column says what a key stands for there, a day or a text."""
+    dtype = frame.lazy().collect_schema()[column]
+    return frame.filter(pl.col(column).is_in(pl.Series(list(partitions), dtype=pl.String).cast(dtype).to_list()))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import dagster as dg
 
 from ml_platform.components.automation import Asked, Wanted
-from ml_platform.components.automation_sensor import Job, Requests, content_sensor, location_of
+from ml_platform.components.automation_sensor import Job, Requests, content_sensor, keys_in_order, location_of
 from ml_platform.recovery.degradation import Degradation, Degradations
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.location import StorageLocation
@@ -53,7 +53,7 @@ def recompute_sensor(
         return sorted({key for table in names for key in tables[table].keys})
 
     requests = Requests(
-        partitions.get_partition_keys if partitions else lambda: [UNPARTITIONED],
+        keys_in_order(partitions) if partitions else lambda _: [UNPARTITIONED],
         is_partitioned=partitions is not None,
         assets=keys_of,
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 import polars as pl
 
-from ml_platform.components.partitions import as_days, partitions_of_run
+from ml_platform.components.partitions import partitions_of_run, rows_among
 from ml_platform.lineage.code import Source, reached_code
 from ml_platform.lineage.environment import environment_fingerprint
 from ml_platform.lineage.fingerprints import fingerprint
@@ -80,11 +80,11 @@ def contents(
     return {key: [(state := read.get(key)) and state.content_hash, whole] for key in partitions_of_run(context)}
 
 
-def rows_of(source: pl.LazyFrame, day_column: str | None, partitions: Sequence[str]) -> pl.DataFrame:
-    """The rows of the partitions to compute; all of them where the table has no days."""
-    if day_column is None:
+def rows_of(source: pl.LazyFrame, column: str | None, partitions: Sequence[str]) -> pl.DataFrame:
+    """The rows of the partitions to compute; all of them where the table has no partitions."""
+    if column is None:
         return source.collect() if partitions else source.clear().collect()
-    return source.filter(pl.col(day_column).is_in(as_days(partitions))).collect()
+    return rows_among(source, column, partitions).collect()
 
 
 def _name(key: dg.AssetKey) -> str:

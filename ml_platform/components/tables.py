@@ -11,6 +11,7 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.components.freshness import freshness_policy
+from ml_platform.components.partitions import By
 from ml_platform.components.use_case import UseCase
 from ml_platform.contracts.columns import column_owners, personal_columns, unit_of
 from ml_platform.point_in_time.known_at import declared_knowledge
@@ -26,16 +27,18 @@ def table_spec(
     description: str,
     contract: type[dy.Schema],
     partition_column: str | None,
+    by: By = "day",
     group: str,
     code_version: str | None = None,
     kinds: Sequence[str] = ("polars", "deltalake"),
     fresh_within_hours: float | None = None,
     made_on: dg.AutomationCondition[Any] | None = None,
 ) -> dg.AssetSpec:
-    """Spec of one Delta table: by day of the use case's calendar if it has a partition column, whole if not.
+    """Spec of one Delta table: whole if it has no partition column, otherwise cut as `by` says.
 
     `made_on` says when it is made by itself.
     """
+    cut: By = by if partition_column else "whole"
     return dg.AssetSpec(
         use_case.key(name),
         description=description,
@@ -43,8 +46,8 @@ def table_spec(
         kinds=set(kinds),
         owners=use_case.owners,
         code_version=code_version,
-        partitions_def=use_case.by_day if partition_column else None,
-        freshness_policy=freshness_policy(use_case, fresh_within_hours, is_daily=partition_column is not None),
+        partitions_def=use_case.partitions(cut),
+        freshness_policy=freshness_policy(use_case, fresh_within_hours, is_daily=cut == "day"),
         automation_condition=made_on,
         metadata={
             "dagster/column_schema": column_schema(contract),

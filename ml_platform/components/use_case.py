@@ -12,6 +12,8 @@ import dagster as dg
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ml_platform.components.names import PartitionNoun
+from ml_platform.components.partitions import By
 from ml_platform.errors import DefinitionError, ErrorClass
 from ml_platform.recovery.error_classes import type_name
 from ml_platform.recovery.retries import Idempotency, StepRetries
@@ -36,7 +38,11 @@ class UseCase(BaseModel):
     first_day: dt.date = Field(description="First day that the landing zone has.")
     last_day: dt.date | None = Field(None, description="Last day of a closed data set; open-ended when absent.")
     first_as_of_month: dt.date = Field(description="First day of the first month for which a model is trained.")
-
+    keys: PartitionNoun | None = Field(
+        None,
+        description="What landing objects named by `{key}` are of, in the plural, such as car_parks: a table of "
+        "them has a partition for each key that is found in the landing zone.",
+    )
     error_classes: Mapping[str, ErrorClass] = Field(
         default_factory=dict,
         description="The class of errors that the platform does not know, subclasses included: `module:Name` of the "
@@ -61,6 +67,28 @@ class UseCase(BaseModel):
             end_date=end.isoformat() if end else None,
             timezone=self.timezone,
         )
+
+    @property
+    def by_key(self) -> dg.DynamicPartitionsDefinition:
+        """One partition for each key that was found in the landing zone; all use cases share one list of such names.
+
+        Raises:
+            DefinitionError: the use case does not say what its keys are.
+        """
+        if self.keys is None:
+            raise DefinitionError(
+                f"use_cases/{self.name} has tables by `{{key}}` and does not say what the keys are",
+                remedy=f"Add `keys: <noun in the plural>` to use_cases/{self.name}/{FILE_NAME}, such as car_parks",
+            )
+        return dg.DynamicPartitionsDefinition(name=f"{self.name}_{self.keys}")
+
+    def partitions(self, by: By) -> dg.PartitionsDefinition | None:
+        """The partitions of a table that is cut so; none of one that is whole.
+
+        Raises:
+            DefinitionError: the table is by key, and the use case does not say what its keys are.
+        """
+        return self.by_day if by == "day" else self.by_key if by == "key" else None
 
     @property
     def by_as_of_month(self) -> dg.MonthlyPartitionsDefinition:

@@ -1,4 +1,4 @@
-"""What is in the landing zone: the objects of each table, which days are complete, and what was ingested before.
+"""What is in the landing zone: the objects of each table, complete days and keys, and what was ingested before.
 
 Belongs here: seeing what landed without reading it. Does not: asking for runs (`landing_sensors`), or what the objects
 hold (`landing`).
@@ -6,13 +6,14 @@ hold (`landing`).
 
 import datetime as dt
 import hashlib
-import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ml_platform.components.automation import SHOWN, Wanted, named, short
+from ml_platform.components.names import LONGEST_KEY
 from ml_platform.data.component import LandedTable
+from ml_platform.data.landing_paths import is_partition, path_form
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.memo import Memo
@@ -22,7 +23,7 @@ SETTLED_AFTER = dt.timedelta(seconds=5)
 """How long a local file is left alone after its last write, whose writer may still be at it; S3 shows whole objects."""
 
 PATIENCE = dt.timedelta(hours=6)
-"""How long a day waits for an object that it can do without."""
+"""How long a day or key waits for an object that it can do without."""
 
 _COMPARING_SECONDS = 10.0
 
@@ -38,20 +39,36 @@ class Zone(NamedTuple):
     objects: Objects
     location: StorageLocation
     now: dt.datetime
+    unfit: Sequence[str] = ()  # paths that would be of a key, and cannot be
+    kept: Collection[str] | None = None  # keys that are partitions now; those that a person took away are not missed
 
 
 def look(location: StorageLocation, use_case: str, tables: Sequence[LandedTable], now: dt.datetime) -> Zone:
-    """What is there now; one listing for each folder of daily objects."""
+    """What is there now; one listing for each folder of objects by day or key."""
     landing = location.landing()
-    return Zone(use_case, tables, {table.name: _objects(landing, table) for table in tables}, location, now)
+    found = {table.name: _objects(landing, table) for table in tables}
+    objects = {
+        table.name: {
+            key: info for key, info in found[table.name].items() if table.by == "whole" or is_partition(table.by, key)
+        }
+        for table in tables
+    }
+    by_key = [table.name for table in tables if table.by == "key"]
+    unfit = [info.path for name in by_key for key, info in found[name].items() if key not in objects[name]]
+    return Zone(use_case, tables, objects, location, now, unfit)
 
 
-def arrived_days(zone: Zone, seen: Mapping[str, str]) -> Wanted:
-    """Each complete day by the stamps of its objects; days whose objects hold what was ingested are settled."""
-    days = sorted({day for objects in zone.objects.values() for day in objects})
-    waits = {day: why for day in days if (why := _waits(zone, day))}
-    contents = {day: _stamps(zone, day) for day in days if day not in waits}
-    return _compared(zone, contents, seen, _few(list(dict.fromkeys(waits.values()))))
+def arrived_partitions(zone: Zone, seen: Mapping[str, str]) -> Wanted:
+    """Each complete day or key by the stamps of its objects; those whose objects hold what was ingested are settled."""
+    keys = landed_keys(zone)
+    waits = {key: why for key in keys if (why := _waits(zone, key))}
+    contents = {key: _stamps(zone, key) for key in keys if key not in waits}
+    return _compared(zone, contents, seen, [*_few(list(dict.fromkeys(waits.values()))), *_unfit(zone)])
+
+
+def landed_keys(zone: Zone) -> list[str]:
+    """The days or keys of which there is an object."""
+    return sorted({key for objects in zone.objects.values() for key in objects})
 
 
 def arrived_registers(zone: Zone, seen: Mapping[str, str]) -> Wanted:
@@ -91,49 +108,51 @@ def _gone(zone: Zone, ingested: Mapping[str, Mapping[str, str]]) -> Iterable[str
     """What was ingested from objects that are no longer there."""
     for table in zone.tables:
         gone = sorted(ingested[table.name].keys() - zone.objects[table.name].keys())
+        gone = [key for key in gone if zone.kept is None or key in zone.kept]
         if gone:
-            what = named([table.landing.format(day=day) for day in gone])
-            yield f"{len(gone):,} left the landing zone: {what}. What was ingested of them stands."
+            what = named([table.path_of(key) for key in gone])
+            remedy = f" `ml-platform keys remove {zone.use_case} KEY` takes one away for good."
+            told = f"{len(gone):,} left the landing zone: {what}. What was ingested of them stands."
+            yield told + (remedy if table.by == "key" else "")
 
 
 def _objects(landing: ObjectStore, table: LandedTable) -> dict[str, ObjectInfo]:
-    if not table.is_daily:
+    """The objects whose names are of the table's form, each by what stands in the place of the day or key."""
+    if table.by == "whole":
         try:
             return {UNPARTITIONED: landing.info(table.landing)}
         except FileNotFoundError:
             return {}
-    before, after = table.landing.split("{day}", 1)
-    name = re.compile(re.escape(before) + r"(\d{4}-\d\d-\d\d)" + re.escape(after).replace(r"\{day\}", r"\1"))
-    found = ((name.fullmatch(info.path), info) for info in landing.list(before.rpartition("/")[0]))
-    return {match[1]: info for match, info in found if match and _is_date(match[1])}
+    form, folder = path_form(table.landing), table.landing.partition("{")[0].rpartition("/")[0]
+    found = ((form.fullmatch(info.path), info) for info in landing.list(folder))
+    return {match[1]: info for match, info in found if match}
 
 
-def _is_date(text: str) -> bool:
-    try:
-        dt.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _unfit(zone: Zone) -> list[str]:
+    if not zone.unfit:
+        return []
+    rule = f"at most {LONGEST_KEY} characters that can be read, no '...', and not 'all'"
+    return [f"{len(zone.unfit):,} have no name of a key ({rule}): {named([ascii(path) for path in zone.unfit])}."]
 
 
-def _waits(zone: Zone, day: str) -> str:
-    """Why the day is not ready to be ingested; empty if it is."""
-    present = [objects[day] for objects in zone.objects.values() if day in objects]
+def _waits(zone: Zone, key: str) -> str:
+    """Why the day or key is not ready to be ingested; empty if it is."""
+    present = [objects[key] for objects in zone.objects.values() if key in objects]
     if writing := [info.path for info in present if _is_being_written(zone, info)]:
         return f"Being written: {named(writing)}."
-    missing = [table for table in zone.tables if day not in zone.objects[table.name]]
-    missing = [table for table in missing if day not in table.days_without_object]
+    missing = [table for table in zone.tables if key not in zone.objects[table.name]]
+    missing = [table for table in missing if key not in table.days_without_object]
     if not missing:
         return ""
-    paths = named([table.landing.format(day=day) for table in missing])
+    paths = named([table.path_of(key) for table in missing])
     bearable = all(table.fallback and table.fallback.otherwise == "empty" for table in missing)
     if not bearable:
-        return f"{day} waits for {paths}."
+        return f"{key} waits for {paths}."
     newest = max(info.modified_at for info in present)
     return (
         ""
         if zone.now - newest > PATIENCE
-        else f"{day} waits for {paths}, until {newest + PATIENCE:%Y-%m-%d %H:%M} UTC."
+        else f"{key} waits for {paths}, until {newest + PATIENCE:%Y-%m-%d %H:%M} UTC."
     )
 
 
@@ -143,14 +162,14 @@ def _is_being_written(zone: Zone, info: ObjectInfo) -> bool:
 
 
 def _parts(zone: Zone, key: str) -> list[tuple[str, str, ObjectInfo]]:
-    """Table, partition and object of each object that belongs to a day, or to a table that is one object."""
+    """Table, partition and object of each object that belongs to a day or key, or to a table that is one object."""
     if key in zone.objects:
         return [(key, UNPARTITIONED, zone.objects[key][UNPARTITIONED])]
     return [(name, key, objects[key]) for name, objects in zone.objects.items() if key in objects]
 
 
-def _stamps(zone: Zone, day: str) -> str:
-    return "\n".join(f"{info.path} {info.stamp}" for _, _, info in _parts(zone, day))
+def _stamps(zone: Zone, key: str) -> str:
+    return "\n".join(f"{info.path} {info.stamp}" for _, _, info in _parts(zone, key))
 
 
 def _ingested(zone: Zone, table: LandedTable) -> dict[str, str]:

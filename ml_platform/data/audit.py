@@ -127,8 +127,8 @@ def violation(
 ) -> ContractViolatedError | None:
     """The error that lists the partitions which refused too much; None if none did.
 
-    `landed_as` is the path of the landing objects with `{day}` in it, `standing` says what readers still see ("version
-    41"), `where` is the file in which the limit is set.
+    `landed_as` is the path of the landing objects with `{day}` or `{key}` in it, `standing` says what readers still see
+    ("version 41"), `where` is the file in which the limit is set.
     """
     if not audited.overfull:
         return None
@@ -142,10 +142,11 @@ def violation(
         over = _sum_of_rules(audited.overfull)
         what = f"{table} refused too many rows in {len(audited.overfull)} of {len(audited.partitions)} partitions, "
         what += f"{_rules(over)}: {told}{more}"
+    landed = landed_as.format(day=one.partition, key=one.partition)
     return ContractViolatedError(
         what,
         kept=f"Nothing was published; {standing} stands. The rows are in {quarantine}",
-        remedy=f"Have the upstream land a corrected {landed_as.format(day=one.partition)} and start a new run (a retry "
+        remedy=f"Have the upstream land a corrected {landed} and start a new run (a retry "
         "reads the same rows), "
         f"or raise reject_above in {where}",
     )

@@ -10,6 +10,7 @@ import polars as pl
 from ml_platform.components.batches import computed
 from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.degrading import decide, same_partition, whole_table
+from ml_platform.components.partitions import By
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
@@ -24,7 +25,6 @@ from ml_platform.data.checks import (
     tell_of_refused,
 )
 from ml_platform.data.component import CleanedTable, DerivedTable, LandedTable
-from ml_platform.data.landed import LANDING_DAY
 from ml_platform.data.specs import declared_spec
 from ml_platform.lineage.columns import Tables
 from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
@@ -42,7 +42,8 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
     source_contract = use_case.resolve(landed.contract)
     recipe = Recipe.of(function, contract, audit, reject_above=table.reject_above)
-    spec, quarantine = declared_spec(use_case, table, "clean", recipe), _quarantine_spec(use_case, table, recipe)
+    spec = declared_spec(use_case, table, "clean", recipe, landed.by)
+    quarantine = _quarantine_spec(use_case, table, recipe, landed.by)
     source_key, name = use_case.key(table.source), _name(spec.key)
     reads = {_name(source_key): same_partition, **{_name(use_case.key(each)): whole_table for each in table.references}}
 
@@ -66,10 +67,9 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         tables: DeltaTableIOManager = context.resources.tables
         made_from = recipe.made_from(contents(context, source_key, [use_case.key(each) for each in references]))
         todo = plan(tables, [spec.key, quarantine.key], made_from)
-        day_column = LANDING_DAY if table.partition_column else None
-        rows = rows_of(source, day_column, todo.compute)
+        rows = rows_of(source, landed.stamped, todo.compute)
         with quoting_no_personal_value(name, [source_contract]):
-            made = computed(context, rows, day_column, todo.compute, partial(function, **references))
+            made = computed(context, rows, landed.stamped, todo.compute, partial(function, **references))
         audited = audit(
             made, contract, table=name, partition_column=table.partition_column, reject_above=table.reject_above
         )
@@ -99,12 +99,12 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
     return clean
 
 
-def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTable) -> dg.AssetsDefinition:
-    """A pure function of the same days of one table; the rows that it leaves out are counted as declared drops."""
+def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTable, by: By) -> dg.AssetsDefinition:
+    """A pure function of the same partitions of one table; the rows that it leaves out count as declared drops."""
     contract, function = use_case.resolve(table.contract), use_case.resolve(table.function)
     source_contract = use_case.resolve(from_table.contract)
     recipe, source_key = Recipe.of(function, contract, audit), use_case.key(table.source)
-    spec = declared_spec(use_case, table, "features", recipe)
+    spec = declared_spec(use_case, table, "features", recipe, by)
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
@@ -136,13 +136,14 @@ def derived_asset(use_case: UseCase, table: DerivedTable, from_table: CleanedTab
     return derive
 
 
-def _quarantine_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe) -> dg.AssetSpec:
+def _quarantine_spec(use_case: UseCase, table: CleanedTable, recipe: Recipe, by: By) -> dg.AssetSpec:
     return table_spec(
         use_case,
         table.quarantine,
         description=f"One row refused by the contract of {use_case.name}/{table.name}, with the rules that it broke.",
         contract=Quarantine,
         partition_column="partition" if table.partition_column else None,
+        by=by,
         group="quarantine",
         code_version=recipe.code_version,
     )

@@ -9,8 +9,11 @@ from pydantic import Field, model_validator
 
 from ml_platform.components.freshness import FreshWithin
 from ml_platform.components.names import LandingPath, TableName
+from ml_platform.components.partitions import By
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
+from ml_platform.data.landing import Stamp
+from ml_platform.data.landing_paths import cut_by
 
 
 class SourceFallback(dg.Model, dg.Resolvable):
@@ -45,7 +48,8 @@ class LandedTable(dg.Model, dg.Resolvable):
     description: str = Field(description="Grain and origin, in one sentence; shown in the UI.")
     landing: LandingPath = Field(
         description="Path of the object below the landing zone. With `{day}` in it there is one object a day, and the "
-        "table is partitioned by day; without, the whole table is one object."
+        "table is partitioned by day; with `{key}` there is one for each of the `keys` of use_case.yaml, found in the "
+        "landing zone, and the table is partitioned by key; without, the whole table is one object."
     )
     contract: str = Field(description="`module:Schema` of the landed columns, named and typed as in the object.")
     source: str = Field("", description="Who provides the data and where they can be had; a data sheet needs it.")
@@ -53,6 +57,9 @@ class LandedTable(dg.Model, dg.Resolvable):
     day_columns: Sequence[str] = Field(
         default=("year", "month", "day"),
         description="Columns that say which day a row belongs to: one date column, or year, month and day as numbers.",
+    )
+    key_column: str | None = Field(
+        None, description="Column that says which key a row belongs to; without one, a row is of the key of its object."
     )
     null_values: Sequence[str] = Field(default=("NA",), description="Texts that mean null.")
     days_without_object: Sequence[str] = Field(
@@ -65,15 +72,29 @@ class LandedTable(dg.Model, dg.Resolvable):
     fresh_within_hours: FreshWithin = None
 
     @property
-    def is_daily(self) -> bool:
-        """Whether there is one object a day."""
-        return "{day}" in self.landing
+    def by(self) -> By:
+        """Whether there is one object a day, one for each key, or one for the whole table."""
+        return cut_by(self.landing)
+
+    @property
+    def stamped(self) -> Stamp | None:
+        """The column that each row has its partition in; none where the table is whole."""
+        stamps: dict[By, Stamp] = {"day": "landing_day", "key": "landing_key"}
+        return stamps.get(self.by)
+
+    def path_of(self, partition: str) -> str:
+        """Path of the object of one partition, below the landing zone."""
+        return self.landing.format(day=partition, key=partition)
 
     @model_validator(mode="after")
-    def only_a_day_may_be_empty(self) -> Self:
-        """Refuse to publish a whole table without a row."""
-        if self.fallback and self.fallback.otherwise == "empty" and not self.is_daily:
-            raise ValueError("`otherwise: empty` is for tables with one object a day; this one is a single object")
+    def fits_its_partitions(self) -> Self:
+        """Refuse what means nothing where the table is cut as it is, and to publish a whole table without a row."""
+        if self.fallback and self.fallback.otherwise == "empty" and self.by == "whole":
+            raise ValueError("`otherwise: empty` is for tables with one object a day or key; this one is one object")
+        if self.by != "key" and self.key_column:
+            raise ValueError("`key_column` is for tables whose `landing` has `{key}` in it")
+        if self.by != "day" and self.days_without_object:
+            raise ValueError("`days_without_object` is for tables whose `landing` has `{day}` in it")
         return self
 
 
@@ -92,7 +113,7 @@ class CleanedTable(dg.Model, dg.Resolvable):
         default=(), description="Names of unpartitioned tables passed to the function by their name."
     )
     partition_column: str | None = Field(
-        None, description="Column whose date is the partition; absent for unpartitioned tables."
+        None, description="Column whose date or key is the partition; absent for unpartitioned tables."
     )
     reject_above: float = Field(
         0.05, ge=0, le=1, description="Share of refused rows above which nothing of the partition is published."
@@ -101,7 +122,7 @@ class CleanedTable(dg.Model, dg.Resolvable):
 
 
 class DerivedTable(dg.Model, dg.Resolvable):
-    """A table that is a pure function of the same days of one other table, such as labels."""
+    """A table that is a pure function of the same days or keys of one other table, such as labels."""
 
     name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
@@ -111,7 +132,7 @@ class DerivedTable(dg.Model, dg.Resolvable):
     leaves_out: str = Field(
         "", description="Which rows of the source have no row here, and why; a card of a model that uses it needs this."
     )
-    partition_column: str = Field(description="Column whose date is the partition.")
+    partition_column: str = Field(description="Column whose date or key is the partition.")
     fresh_within_hours: FreshWithin = None
 
 
@@ -120,7 +141,9 @@ class FeatureInput(dg.Model, dg.Resolvable):
 
     parameter: str = Field(description="Parameter of the feature function that receives the history.")
     table: str = Field(description="Name of a cleaned table whose contract says when each column becomes known.")
-    look_back_days: int = Field(0, ge=0, description="Days before the partition that the function needs to see.")
+    look_back_days: int = Field(
+        0, ge=0, description="Days before the partition that the function needs to see; none by key."
+    )
     last_known_within_days: int | None = Field(
         None,
         ge=1,
@@ -141,7 +164,7 @@ class FeatureTable(dg.Model, dg.Resolvable):
     )
     inputs: Sequence[FeatureInput] = Field(description="Histories that the function is given.")
     contract: str = Field(description="`module:Schema` of keys and features.")
-    partition_column: str = Field(description="Column whose date is the partition.")
+    partition_column: str = Field(description="Column whose date or key is the partition.")
     audit_cuts: int = Field(
         5, ge=1, description="Instants at which the future is hidden and the features are recomputed, each run."
     )

@@ -94,7 +94,7 @@ def sound_again(landing: ObjectStore, table: LandedTable, mark: Degradation) -> 
     if mark.partition in table.days_without_object:
         return DECLARED
     try:
-        state = state_of(landing.read(table.landing.format(day=mark.partition)))
+        state = state_of(landing.read(table.path_of(mark.partition)))
     except (FileNotFoundError, StorageUnreachableError):
         return None
     return None if state == mark.seen else state

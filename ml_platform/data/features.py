@@ -12,7 +12,7 @@ import polars as pl
 from ml_platform.components.batches import by_batch
 from ml_platform.components.column_lineage import Experiment, observed_lineage
 from ml_platform.components.degrading import Decided, decide, degradation_check_spec
-from ml_platform.components.partitions import as_days, partitions_of_run
+from ml_platform.components.partitions import By, as_days, partitions_of_run, rows_among
 from ml_platform.components.reuse import Plan, Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN
 from ml_platform.components.use_case import UseCase
@@ -35,20 +35,22 @@ Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 FEATURES_USE_ONLY_WHAT_WAS_KNOWN = "features_use_only_what_was_known"
 
 
-def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, CleanedTable]) -> dg.AssetsDefinition:
+def feature_asset(
+    use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, CleanedTable], by: By
+) -> dg.AssetsDefinition:
     """The feature table: built from masked inputs, then recomputed at sampled instants with the future hidden."""
     contracts = {name: use_case.resolve(cleaned[name].contract) for name in _tables(table)}
     function, prediction_at = use_case.resolve(table.function), use_case.resolve(table.prediction_at)
     contract = use_case.resolve(table.contract)
     recipe = Recipe.of(function, prediction_at, contract, build_features, look_back=_tables(table))
-    spec = declared_spec(use_case, table, "features", recipe)
+    spec = declared_spec(use_case, table, "features", recipe, by)
     name = "/".join(spec.key.path)
     reads = {f"{use_case.name}/{read}": partial(days_back, look_back=days) for read, days in _tables(table).items()}
 
     @dg.multi_asset(
         name=f"{use_case.name}__{table.name}",
         retry_policy=use_case.retries(),
-        ins={name: _look_back(use_case, name, days) for name, days in _tables(table).items()},
+        ins={name: _look_back(use_case, name, days, by) for name, days in _tables(table).items()},
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=_check_specs(spec.key, table.audit_cuts),
         partitions_def=spec.partitions_def,
@@ -67,8 +69,8 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
         given = partial(_given, use_case, table, cleaned, contracts, tables)
         whole = given(todo.compute)
 
-        def built(days: Sequence[str]) -> pl.DataFrame:
-            near = whole if len(days) == len(todo.compute) else given(days)
+        def built(keys: Sequence[str]) -> pl.DataFrame:
+            near = whole if len(keys) == len(todo.compute) else given(keys)
             return build_features(function, spine=near.spine, inputs=near.inputs, prediction_at=prediction_at)
 
         with quoting_no_personal_value(name, contracts.values()):
@@ -81,7 +83,7 @@ def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, 
                 inputs=whole.inputs,
                 prediction_at=prediction_at,
                 cuts=table.audit_cuts,
-                look_back=LookBack(table.partition_column, max(_tables(table).values())),
+                look_back=LookBack(table.partition_column, max(_tables(table).values())) if by == "day" else None,
             )
         yield _knowledge_check(spec.key, knowledge)
         require_no_leak(knowledge, contract, spec.key, context.resources.tables)
@@ -125,10 +127,12 @@ def _contents(context: dg.AssetExecutionContext, table: FeatureTable, published:
 def _in_reach(
     frame: pl.LazyFrame, source: CleanedTable, table: FeatureTable, partitions: Sequence[str]
 ) -> pl.DataFrame:
-    """The rows of the days to compute and those that they look back to."""
+    """The rows of the partitions to compute and of the days that they look back to."""
+    column, look_back = source.partition_column or "", max(_tables(table).values())
+    if not look_back:
+        return rows_among(frame, column, partitions).collect()
     days = as_days(partitions)
-    first = min(days) - max(_tables(table).values()) * ONE_DAY
-    return frame.filter(pl.col(source.partition_column or "").is_between(first, max(days))).collect()
+    return frame.filter(pl.col(column).is_between(min(days) - look_back * ONE_DAY, max(days))).collect()
 
 
 def _tables(table: FeatureTable) -> dict[str, int]:
@@ -139,13 +143,15 @@ def _tables(table: FeatureTable) -> dict[str, int]:
     return days
 
 
-def _look_back(use_case: UseCase, name: str, days: int) -> dg.AssetIn:
+def _look_back(use_case: UseCase, name: str, days: int, by: By) -> dg.AssetIn:
+    if by == "key":
+        return dg.AssetIn(use_case.key(name))
     mapping = dg.TimeWindowPartitionMapping(start_offset=-days, allow_nonexistent_upstream_partitions=True)
     return dg.AssetIn(use_case.key(name), partition_mapping=mapping)
 
 
 class _Given(NamedTuple):
-    """What the features of some days are built from: the tables in reach, the rows, and the histories by parameter."""
+    """What the features of some partitions are built from: tables in reach, the rows, and histories by parameter."""
 
     known: Mapping[str, KnownTable]
     spine: KnownTable
@@ -160,10 +166,10 @@ def _given(
     frames: Mapping[str, pl.LazyFrame],
     partitions: Sequence[str],
 ) -> _Given:
-    """What the features of these days are built from.
+    """What the features of these partitions are built from.
 
     Raises:
-        PartitionNotPublishedError: a day to compute has no rows to predict for.
+        PartitionNotPublishedError: a partition to compute has no rows to predict for.
     """
     known = {
         name: KnownTable(_in_reach(frame, cleaned[name], table, partitions), contracts[name])
@@ -176,19 +182,19 @@ def _given(
 def _spine(
     use_case: UseCase, table: FeatureTable, rows: KnownTable, source: CleanedTable, partitions: Sequence[str]
 ) -> KnownTable:
-    """The rows of the days to compute, out of a table that was read with its look-back.
+    """The rows of the partitions to compute, out of a table that was read with its look-back.
 
     Raises:
-        PartitionNotPublishedError: a day to compute has no rows to predict for.
+        PartitionNotPublishedError: a partition to compute has no rows to predict for.
     """
-    days, column = as_days(partitions), source.partition_column or ""
-    frame = rows.frame.lazy().filter(pl.col(column).is_in(days)).collect()
-    if missing := sorted({*days} - {*frame.get_column(column)}):
+    column = source.partition_column or ""
+    frame = rows_among(rows.frame.lazy(), column, partitions).collect()
+    if missing := sorted({*partitions} - {*frame.get_column(column).unique().cast(pl.String)}):
         raise PartitionNotPublishedError(
-            f"{use_case.name}/{table.name}: {len(missing)} of {len(days)} days have no rows in "
+            f"{use_case.name}/{table.name}: {len(missing)} of {len(partitions)} partitions have no rows in "
             f"{use_case.name}/{table.rows}, first {missing[0]}",
             kept="Nothing was published",
-            remedy=f"Materialize {use_case.name}/{table.rows} for these days first",
+            remedy=f"Materialize {use_case.name}/{table.rows} for these first",
         )
     return KnownTable(frame, rows.schema)
 

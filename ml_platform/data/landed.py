@@ -22,7 +22,6 @@ from ml_platform.recovery.retries import StepRetries
 from ml_platform.storage.io_managers import Publishable
 from ml_platform.storage.objects import ObjectStore
 
-LANDING_DAY = "landing_day"
 LANDING_PATTERN = "ml_platform/landing_pattern"
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
@@ -35,17 +34,16 @@ def landing_spec(use_case: UseCase, table: LandedTable) -> dg.AssetSpec:
         group_name=f"{use_case.name}_landing",
         kinds={"csv"},
         owners=use_case.owners,
-        partitions_def=use_case.by_day if table.is_daily else None,
+        partitions_def=use_case.partitions(table.by),
         metadata={LANDING_PATTERN: table.landing},
     )
 
 
 def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
-    """The raw table: every row of every object, typed as the contract says, with the day of its object."""
+    """The raw table: every row of every object, typed as the contract says, with the day or key of its object."""
     contract = use_case.resolve(table.contract)
-    layout = Layout(contract, null_values=tuple(table.null_values))
-    if table.is_daily:
-        layout = layout._replace(day_columns=tuple(table.day_columns), stamped=LANDING_DAY)
+    named = {"day": table.day_columns, "key": [table.key_column] if table.key_column else [], "whole": []}[table.by]
+    layout = Layout(contract, tuple(named), table.stamped, null_values=tuple(table.null_values))
     recipe = Recipe.of(read_many, contract, layout=layout._replace(contract=contract.__name__))
     lineage = lineage_told(_as_landed(layout, "/".join(_landing_key(use_case, table).path)))
     spec = table_spec(
@@ -53,7 +51,8 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         table.name,
         description=table.description,
         contract=contract,
-        partition_column=LANDING_DAY if table.is_daily else None,
+        partition_column=table.stamped,
+        by=table.by,
         group="ingestion",
         fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,
@@ -113,17 +112,24 @@ def _find(landing: ObjectStore, table: LandedTable, partitions: Sequence[str], r
     arrived: dict[str, Arrived | None] = {}
     missed: dict[str, Missed] = {}
     for number, key in enumerate(partitions):
-        path = table.landing.format(day=key)
+        path = table.path_of(key)
         try:
-            day = dt.date.fromisoformat(key) if table.is_daily else None
-            arrived[key] = None if key in table.days_without_object else Arrived(path, day, landing.read(path))
+            is_none = key in table.days_without_object
+            arrived[key] = None if is_none else Arrived(path, _named_by(table, key), landing.read(path))
         except FileNotFoundError:
-            missed[key] = Missed(missing_object(landing.uri_of(path)), ABSENT)
+            missed[key] = Missed(missing_object(landing.uri_of(path), table.by), ABSENT)
         except StorageUnreachableError as error:
             if table.fallback is None or retries:  # a policy is true while another attempt follows what is handled
                 raise
             return _Found(arrived, {**missed, **dict.fromkeys(partitions[number:], Missed(error, UNREACHABLE))})
     return _Found(arrived, missed)
+
+
+def _named_by(table: LandedTable, partition: str) -> dt.date | str | None:
+    """The day or key that the name of an object says its rows are of."""
+    if table.by == "day":
+        return dt.date.fromisoformat(partition)
+    return partition if table.by == "key" else None
 
 
 def _told(one: LandingObject) -> dict[str, object]:

@@ -1,43 +1,54 @@
 """One landing object to a typed frame, or an error that says which file, column, line and value, and what to do.
 
-Belongs here: names, types and the day of what was landed. Does not: whether values make sense (`audit`), or I/O.
+Belongs here: names, types and the day or key of what was landed. Does not: whether values make sense (`audit`), or I/O.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import dataframely as dy
 import polars as pl
 
+from ml_platform.components.partitions import By
 from ml_platform.contracts.columns import masked_value
 from ml_platform.data.landing_formats import KEPT, LAND_AGAIN, LandingFormat, Undecided, read_undecided, unreadable
-from ml_platform.errors import LandingColumnsError, LandingDayError, LandingError, LandingObjectMissingError
+from ml_platform.errors import (
+    LandingColumnsError,
+    LandingError,
+    LandingObjectMissingError,
+    LandingPartitionError,
+)
 
 SHOWN = 5  # culprits told in full; the rest are counted
+
+Stamp = Literal["landing_day", "landing_key"]
+"""A column that the platform adds: the day or the key of the object that a row came in."""
+
+_STAMPS: Mapping[Stamp, pl.DataType] = {"landing_day": pl.Date(), "landing_key": pl.String()}
 
 
 class Layout(NamedTuple):
     """How the objects of one table are laid out.
 
-    `day_columns` say which day a row is of: one date column, or year, month and day; none leaves the day unchecked.
-    `stamped` is a date column that no object carries, in the contract or beside it: it is filled with the object's day.
+    `partition_columns` say which day or key a row is of: one column, or year, month and day; none leaves it unchecked.
+    `stamped` is a column that no object carries, in the contract or beside it: its day or key is filled in.
     """
 
     contract: type[dy.Schema]
-    day_columns: tuple[str, ...] = ()
-    stamped: str | None = None
+    partition_columns: tuple[str, ...] = ()
+    stamped: Stamp | None = None
     format: LandingFormat = "csv"
     null_values: tuple[str, ...] = ("NA",)
 
 
 class Arrived(NamedTuple):
-    """One object as it was found in the landing zone; `day` is None where objects are not daily."""
+    """One object as it was found in the landing zone; `partition` is None where the table is one object."""
 
     name: str
-    day: date | None
+    partition: date | str | None
     data: bytes
 
 
@@ -61,18 +72,18 @@ class LandingBatch(NamedTuple):
 def read_landing(arrived: Arrived, layout: Layout) -> LandingObject:
     """The rows of one object, typed as its contract says, in the object's order.
 
-    Raises: LandingObjectEmptyError, LandingObjectUnreadableError, LandingColumnsError, LandingDayError.
+    Raises: LandingObjectEmptyError, LandingObjectUnreadableError, LandingColumnsError, LandingPartitionError.
     """
-    name, day, data = arrived
+    name, partition, data = arrived
     undecided = read_undecided(data, name=name, fmt=layout.format, null_values=layout.null_values)
     dtypes = {c: column.dtype for c, column in layout.contract.columns().items() if c != layout.stamped}
     _require_columns(undecided.frame.columns, list(dtypes), name, layout.contract)
     frame = undecided.frame.select(_typed(c, undecided.frame.schema[c], dtype) for c, dtype in dtypes.items())
     if frame.null_count().row(0) != undecided.frame.select(*dtypes).null_count().row(0):
         raise _wrong_types(undecided, frame, name, layout.contract)
-    if day is not None and layout.day_columns:
-        _require_day(frame, layout.day_columns, day, name)
-    return LandingObject(name, _stamp(frame, layout, day), hashlib.sha256(data).hexdigest(), len(data))
+    if partition is not None and layout.partition_columns:
+        _require_partition(frame, layout.partition_columns, partition, name)
+    return LandingObject(name, _stamp(frame, layout, partition), hashlib.sha256(data).hexdigest(), len(data))
 
 
 def read_many(arrived: Iterable[Arrived], layout: Layout) -> LandingBatch:
@@ -100,20 +111,27 @@ def refusal(errors: Sequence[LandingError], tried: int) -> LandingError:
     )
 
 
-def _stamp(frame: pl.DataFrame, layout: Layout, day: date | None) -> pl.DataFrame:
+def _stamp(frame: pl.DataFrame, layout: Layout, partition: date | str | None) -> pl.DataFrame:
     if layout.stamped is None:
         return frame
     declared = layout.contract.column_names()
     columns = declared if layout.stamped in declared else [*declared, layout.stamped]
-    return frame.with_columns(pl.lit(day, dtype=pl.Date).alias(layout.stamped)).select(columns)
+    return frame.with_columns(pl.lit(partition, dtype=_STAMPS[layout.stamped]).alias(layout.stamped)).select(columns)
 
 
-def missing_object(name: str) -> LandingObjectMissingError:
+_WITHOUT_OBJECT: Mapping[By, str] = {
+    "day": "Have the upstream land it, or declare in defs.yaml that it has none for that day (days_without_object)",
+    "key": "Have the upstream land it, or leave its key out; `ml-platform keys remove` takes one away that is no more",
+    "whole": "Have the upstream land it",
+}
+
+
+def missing_object(name: str, by: By) -> LandingObjectMissingError:
     """The error for an object that should be in the landing zone and is not."""
     return LandingObjectMissingError(
         f"{name} is not in the landing zone",
         kept=KEPT,
-        remedy="Have the upstream land it, or declare in defs.yaml that it has none for that day (days_without_object)",
+        remedy=_WITHOUT_OBJECT[by],
     )
 
 
@@ -182,21 +200,24 @@ def _wrong_types(undecided: Undecided, frame: pl.DataFrame, name: str, contract:
     )
 
 
-def _require_day(frame: pl.DataFrame, day_columns: Sequence[str], day: date, name: str) -> None:
-    parts = (day,) if len(day_columns) == 1 else (day.year, day.month, day.day)
-    columns = [pl.col(column).cast(pl.Date) if len(day_columns) == 1 else pl.col(column) for column in day_columns]
-    of_day = pl.all_horizontal(column.eq_missing(part) for column, part in zip(columns, parts, strict=True))
-    others = frame.filter(~of_day)
+def _require_partition(frame: pl.DataFrame, named: Sequence[str], partition: date | str, name: str) -> None:
+    what, whole = ("day", pl.Date()) if isinstance(partition, date) else ("key", pl.String())
+    parts: tuple[object, ...] = (partition,)
+    columns = [pl.col(column).cast(whole) for column in named]
+    if isinstance(partition, date) and len(named) > 1:
+        parts, columns = (partition.year, partition.month, partition.day), [pl.col(column) for column in named]
+    is_of_it = pl.all_horizontal(column.eq_missing(part) for column, part in zip(columns, parts, strict=True))
+    others = frame.filter(~is_of_it)
     if others.is_empty():
         return
-    counted = others.group_by(day_columns).len().sort("len", *day_columns, descending=True, nulls_last=True)
+    counted = others.group_by(named).len().sort("len", *named, descending=True, nulls_last=True)
     told = [f"{row[-1]} of {'-'.join(_two_digits(part) for part in row[:-1])}" for row in counted.iter_rows()]
-    raise LandingDayError(
-        f"{name} holds {others.height} of {frame.height} rows of another day",
-        expected=f"only {day} in {', '.join(day_columns)}",
+    raise LandingPartitionError(
+        f"{name} holds {others.height} of {frame.height} rows of another {what}",
+        expected=f"only {partition} in {', '.join(named)}",
         got=_first(told),
         kept=KEPT,
-        remedy="Have the upstream land each day under its own name; the next run ingests it",
+        remedy=f"Have the upstream land each {what} under its own name; the next run ingests it",
     )
 
 

@@ -39,7 +39,9 @@ class _Gap(NamedTuple):
 
 
 def days_back(day: str, look_back: int) -> list[str]:
-    """The days from `look_back` days before `day` to itself."""
+    """The days from `look_back` days before `day` to itself; what looks back on none may be a key as well."""
+    if not look_back:
+        return [day]
     return [str(_date(day) - back * ONE_DAY) for back in range(look_back, -1, -1)]
 
 
@@ -69,7 +71,7 @@ def _gaps(use_case: UseCase, table: FeatureTable, published: Published, day: str
         _Gap(history, each, max((key for key in published[history.table] if key < each), default=None))
         for history in table.inputs
         for each in days_back(day, history.look_back_days)
-        if each >= first and each not in published[history.table]
+        if (each == day or each >= first) and each not in published[history.table]
     ]
 
 
@@ -91,6 +93,14 @@ def _not_published(
     source, tolerance = f"{use_case.name}/{one.table}", one.last_known_within_days
     span = missing[0] if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
     declared = f", and none of the {tolerance} days before the first of them is" if tolerance else ""
+    if not one.look_back_days:
+        others = f" and {len(days) - 1} more" if len(days) > 1 else ""
+        return PartitionNotPublishedError(
+            f"{use_case.name}/{table.name} {days[0]}{others} is made with the same of {source}, which is not published",
+            got=f"nothing for {span}",
+            kept="Nothing was published; what was published before stands",
+            remedy=f"Materialize {source} for these first",
+        )
     others = f" and {len(days) - 1} more days" if len(days) > 1 else ""
     return PartitionNotPublishedError(
         f"{use_case.name}/{table.name} {days[0]}{others} looks back {one.look_back_days} days on {source}, "

@@ -1,17 +1,19 @@
 """One use case's data pipeline, assembled: which table feeds which, and the jobs over them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from ml_platform.components.automation_sensor import Job
 from ml_platform.components.changes import changes_sensor
+from ml_platform.components.partitions import By
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.features import feature_asset
 from ml_platform.data.landed import landed_asset, landing_spec
 from ml_platform.data.landing_sensors import landing_sensors
+from ml_platform.data.partitioning import require_fitting_partitions, tables_by
 from ml_platform.data.recompute_sensors import recompute_sensors
 from ml_platform.data.references import require_fitting
 from ml_platform.errors import DefinitionError
@@ -25,20 +27,21 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     """
     _require_declared(pipeline, use_case)
     require_fitting(pipeline, use_case)
+    require_fitting_partitions(pipeline, use_case)
+    by = tables_by(pipeline)
     landed = {table.name: table for table in pipeline.landed}
     cleaned = {table.name: table for table in pipeline.cleaned}
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
         *(cleaned_asset(use_case, table, landed[table.source]) for table in pipeline.cleaned),
-        *(derived_asset(use_case, table, cleaned[table.source]) for table in pipeline.derived),
-        *(feature_asset(use_case, table, cleaned) for table in pipeline.features),
+        *(derived_asset(use_case, table, cleaned[table.source], by[table.name]) for table in pipeline.derived),
+        *(feature_asset(use_case, table, cleaned, by[table.name]) for table in pipeline.features),
     ]
-    daily, whole = _split_by_partitioning(assets)
     following = [key for asset in assets if asset.automation_conditions_by_key for key in asset.keys]
-    jobs = _jobs(use_case, daily, whole)
+    jobs = _jobs(use_case, by, assets)
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
-        jobs=jobs,
+        jobs=list(jobs.values()),
         sensors=[
             *landing_sensors(pipeline, use_case, jobs),
             *recompute_sensors(pipeline, use_case, jobs, assets),
@@ -47,25 +50,28 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     )
 
 
-def _jobs(use_case: UseCase, daily: list[dg.AssetKey], whole: list[dg.AssetKey]) -> list[UnresolvedAssetJobDefinition]:
-    """One job for the tables by day, one for those without days, where there are any."""
-    days = dg.define_asset_job(
-        f"build_{use_case.name}_days",
-        dg.AssetSelection.assets(*daily),
-        description="From landing objects to features and labels, for any set of days in one run.",
-    )
-    references = dg.define_asset_job(
-        f"refresh_{use_case.name}_references",
-        dg.AssetSelection.assets(*whole),
-        description="The tables that are one landing object each, read again.",
-    )
-    return [*([days] if daily else []), *([references] if whole else [])]
-
-
-def _split_by_partitioning(assets: list[dg.AssetsDefinition]) -> tuple[list[dg.AssetKey], list[dg.AssetKey]]:
-    daily = [key for asset in assets if asset.partitions_def for key in asset.keys]
-    whole = [key for asset in assets if not asset.partitions_def for key in asset.keys]
-    return daily, whole
+def _jobs(use_case: UseCase, by: Mapping[str, By], assets: Sequence[dg.AssetsDefinition]) -> dict[By, Job]:
+    """One job for the tables by day, one for those by key and one for those that are whole, where there are any."""
+    told: dict[By, tuple[str, str]] = {
+        "day": (
+            f"build_{use_case.name}_days",
+            "From landing objects to features and labels, for any set of days in one run.",
+        ),
+        "key": (
+            f"build_{use_case.name}_{use_case.keys}",
+            f"From landing objects to features, for {use_case.keys} in one run that were found one after the other.",
+        ),
+        "whole": (
+            f"refresh_{use_case.name}_references",
+            "The tables that are one landing object each, read again.",
+        ),
+    }
+    keys = {cut: [key for asset in assets for key in asset.keys if by[key.path[-1]] == cut] for cut in told}
+    return {
+        cut: dg.define_asset_job(name, dg.AssetSelection.assets(*keys[cut]), description=description)
+        for cut, (name, description) in told.items()
+        if keys[cut]
+    }
 
 
 def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:

@@ -3,41 +3,44 @@
 Belongs here: what makes a cause of the data location sound. Does not: which runs follow (`components.recomputing`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from ml_platform.components.automation_sensor import Job
+from ml_platform.components.partitions import By
 from ml_platform.components.recomputing import recompute_sensor
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import DataPipeline, FeatureTable
 from ml_platform.data.fallback import sound_again
 from ml_platform.data.look_back import missing_days
+from ml_platform.data.partitioning import tables_by
 from ml_platform.recovery.degradation import Degradation
 from ml_platform.storage.location import StorageLocation
 
 
 def recompute_sensors(
-    pipeline: DataPipeline, use_case: UseCase, jobs: Sequence[Job], assets: Sequence[dg.AssetsDefinition]
+    pipeline: DataPipeline, use_case: UseCase, jobs: Mapping[By, Job], assets: Sequence[dg.AssetsDefinition]
 ) -> list[dg.SensorDefinition]:
-    """`<job>_on_sound_causes` for the job over days and for that over registers, where a fallback is declared."""
-    days, registers = f"build_{use_case.name}_days", f"refresh_{use_case.name}_references"
+    """`<job>_on_sound_causes` for the jobs over days, keys and registers, where a fallback is declared."""
+    by = tables_by(pipeline)
     bridges = any(history.last_known_within_days for table in pipeline.features for history in table.inputs)
     declared = {
-        days: bridges or any(table.fallback for table in pipeline.landed),
-        registers: any(table.fallback for table in pipeline.landed if not table.is_daily),
+        cut: any(table.fallback for table in pipeline.landed if by[table.name] == cut or cut != "whole")
+        or (cut == "day" and bridges)
+        for cut in jobs
     }
     causes = _Causes(pipeline, use_case)
     return [
         recompute_sensor(
             f"{job.name}_on_sound_causes",
             job,
-            [asset for asset in assets if bool(asset.partitions_def) == (job.name == days)],
-            use_case.by_day if job.name == days else None,
+            [asset for asset in assets if by[next(iter(asset.keys)).path[-1]] == cut],
+            use_case.partitions(cut),
             causes.sound_again,
         )
-        for job in jobs
-        if declared[job.name]
+        for cut, job in jobs.items()
+        if declared[cut]
     ]
 
 

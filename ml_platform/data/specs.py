@@ -6,6 +6,7 @@ Belongs here: what a declaration says, as an asset spec. Does not: landed tables
 import dagster as dg
 
 from ml_platform.components.changes import on_changed_inputs
+from ml_platform.components.partitions import By
 from ml_platform.components.reuse import Recipe
 from ml_platform.components.tables import table_spec
 from ml_platform.components.use_case import UseCase
@@ -13,15 +14,19 @@ from ml_platform.data.component import CleanedTable, DerivedTable, FeatureTable
 
 
 def declared_spec(
-    use_case: UseCase, table: CleanedTable | DerivedTable | FeatureTable, group: str, recipe: Recipe
+    use_case: UseCase, table: CleanedTable | DerivedTable | FeatureTable, group: str, recipe: Recipe, by: By
 ) -> dg.AssetSpec:
-    """Spec of one declared table, in `group` of its use case, made by `recipe`; again when its inputs changed."""
+    """Spec of one declared table, in `group` of its use case, cut as `by` says and made by `recipe`.
+
+    It is made again when its inputs changed.
+    """
     return table_spec(
         use_case,
         table.name,
         description=table.description,
         contract=use_case.resolve(table.contract),
         partition_column=table.partition_column,
+        by=by,
         group=group,
         fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,

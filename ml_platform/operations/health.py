@@ -6,8 +6,9 @@ it looks (`health_text`).
 Every table is in some of these states, or fine: it is `failed` where the last run that was to make a partition ended
 without it; `late` where a partition is not there by its declared deadline; `degraded` where what is published was made
 on a lower rung of a fallback ladder; `running` or `queued` where a run is about to make it; `stale` where an input has
-other content than the one it was made from; `missing` where a day of the calendar has not been published. Code and
-configuration that changed are not seen here: Dagster's UI shows them, and the next run computes what follows from them.
+other content than the one it was made from; `missing` where a day of the calendar, or a key that was found, has not
+been published. Code and configuration that changed are not seen here: Dagster's UI shows them, and the next run
+computes what follows from them.
 """
 
 import datetime as dt
@@ -15,6 +16,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from ml_platform.components.partitions import By
 
 State = Literal["failed", "late", "degraded", "running", "queued", "stale", "missing"]
 NEEDS_A_PERSON: frozenset[State] = frozenset({"failed", "late", "degraded"})
@@ -44,10 +47,10 @@ class TableHealth(_Answer):
     """What is published of one table."""
 
     name: str = Field(description="Name of the table.")
-    is_daily: bool = Field(description="Whether it has a partition for each day.")
-    published: int = Field(description="Partitions that are published; 1 for a table without days.")
-    expected: int = Field(description="Partitions that the calendar has so far.")
-    newest: str | None = Field(description="Its newest published day; null before the first, and without days.")
+    by: By = Field(description="Whether it has a partition for each day, for each key that landed, or is whole.")
+    published: int = Field(description="Partitions that are published; 1 for a table that is whole.")
+    expected: int = Field(description="Partitions that the calendar has so far, or keys that were found.")
+    newest: str | None = Field(description="Its newest published day; null before the first, and if not by day.")
     rows: int = Field(description="Rows that are published.")
 
 

@@ -90,16 +90,18 @@ def _of_use_case(case: UseCaseHealth, now: dt.datetime) -> Iterator[Line]:
 
 
 def _fine(tables: Sequence[TableHealth]) -> str:
-    by_newest: dict[str, list[str]] = defaultdict(list)
+    daily: dict[str, list[str]] = defaultdict(list)
     for table in tables:
-        by_newest[table.newest or ""].append(table.name.partition("/")[2])
-    daily = {day: names for day, names in by_newest.items() if day}
-    whole, count = by_newest.get("", []), len(tables)
+        if table.newest:
+            daily[table.newest].append(table.name.partition("/")[2])
+    by_key, count = [table for table in tables if table.by == "key"], len(tables)
+    whole = [table for table in tables if table.by == "whole"]
     told = [f"{count} {'table' if count == 1 else 'tables'}"]
     if len(daily) == 1:
         told.append(f"{len(*daily.values())} daily, to {next(iter(daily))}")
     else:
         told += [f"to {day}: {', '.join(names)}" for day, names in sorted(daily.items(), reverse=True)]
+    told += [f"{len(by_key)} by key, of {max(table.published for table in by_key):,}"] if by_key else []
     return "; ".join([*told, *([f"{len(whole)} whole"] if whole else [])])
 
 

@@ -73,13 +73,13 @@ def _use_case(
     findings = [*unfinished(instance, _assets(catalog), is_retried=is_retried), *degraded(marks, use_case.name)]
     for each in found:
         findings += late(use_case, each, instance, now)
-        findings += missing(use_case, each, now)
+        findings += missing(use_case, each, instance, now)
     findings += Staleness(location, history, catalog).findings()
     findings += [each for config in catalog.models for each in stale_models(location, catalog, config)]
     return UseCaseHealth(
         name=use_case.name,
         owners=tuple(use_case.owners),
-        tables=tuple(table_health(use_case, each, now) for each in found),
+        tables=tuple(table_health(use_case, each, instance, now) for each in found),
         models=tuple(model_health(location, catalog, config) for config in catalog.models),
         findings=tuple(sorted(_once(findings), key=lambda each: WORST_FIRST.index(each.state))),
     )

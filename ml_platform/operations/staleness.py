@@ -7,12 +7,12 @@ A partition's memo names the run that made it, the run's pins name the versions 
 contents. Where any of the three is gone, nothing is said.
 """
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from ml_platform.data.look_back import days_back
 from ml_platform.errors import StorageError
 from ml_platform.operations.health import Finding
 from ml_platform.provenance.catalog import Catalog
@@ -25,8 +25,6 @@ from ml_platform.storage.memo import Memo
 from ml_platform.storage.pins import Pins
 from ml_platform.storage.tables import PartitionState
 
-ONE_DAY = dt.timedelta(days=1)
-
 
 class Input(NamedTuple):
     """A table that another is made from: the days before a partition that are read with it; None for all of it."""
@@ -38,8 +36,7 @@ class Input(NamedTuple):
         """The partitions that are read for one."""
         if self.look_back_days is None or partition == UNPARTITIONED:
             return [UNPARTITIONED]
-        day = dt.date.fromisoformat(partition)
-        return [str(day - back * ONE_DAY) for back in range(self.look_back_days + 1)]
+        return days_back(partition, self.look_back_days)
 
 
 class Staleness:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster._core.events import DagsterEventType
 
 from ml_platform.components.freshness import due_at, is_closed, newest_due
 from ml_platform.components.use_case import UseCase
@@ -35,26 +36,26 @@ def published(tables: TableStore, catalog: Catalog) -> list[Published]:
     return [Published(table, tables.published(table.name)) for table in catalog.tables.values()]
 
 
-def table_health(use_case: UseCase, found: Published, now: dt.datetime) -> TableHealth:
+def table_health(use_case: UseCase, found: Published, instance: dg.DagsterInstance, now: dt.datetime) -> TableHealth:
     """Counts of one table."""
     table, states = found
     return TableHealth(
         name=table.name,
-        is_daily=table.is_daily,
+        by=table.by,
         published=len(states),
-        expected=len(_calendar(use_case, table, now)) if table.is_daily else 1,
-        newest=max(states, default=None) if table.is_daily else None,
+        expected=len(_expected(use_case, table, instance, now)),
+        newest=max(states, default=None) if table.by == "day" else None,
         rows=sum(state.rows for state in states.values()),
     )
 
 
-def missing(use_case: UseCase, found: Published, now: dt.datetime) -> Iterator[Finding]:
-    """The days of the calendar without a partition, and a table of which there is none at all."""
+def missing(use_case: UseCase, found: Published, instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Finding]:
+    """The days of the calendar and the keys without a partition, and a table of which there is none at all."""
     table, states = found
-    days = _calendar(use_case, table, now) if table.is_daily else [UNPARTITIONED]
+    keys = _expected(use_case, table, instance, now)
     if _has_deadlines(use_case, table, now):
-        days = [day for day in days if day < max(states, default="")]  # later ones are late, or have time
-    if left := [day for day in days if day not in states]:
+        keys = [day for day in keys if day < max(states, default="")]  # later ones are late, or have time
+    if left := [key for key in keys if key not in states]:
         yield Finding(state="missing", asset=table.name, partitions=tuple(left))
 
 
@@ -64,7 +65,7 @@ def late(use_case: UseCase, found: Published, instance: dg.DagsterInstance, now:
     hours = table.fresh_within_hours
     if hours is None:
         return
-    if not table.is_daily:
+    if table.by != "day":
         yield from _not_looked_at(use_case, table, hours, instance, now)
         return
     due = newest_due(use_case, hours, now)
@@ -106,10 +107,17 @@ def _calendar(use_case: UseCase, table: Table, now: dt.datetime) -> list[str]:
     return [str(first + ONE_DAY * number) for number in range((last - first).days + 1)]
 
 
+def _expected(use_case: UseCase, table: Table, instance: dg.DagsterInstance, now: dt.datetime) -> list[str]:
+    """The partitions that there should be by now."""
+    if table.by == "key":
+        return sorted(use_case.by_key.get_partition_keys(dynamic_partitions_store=instance))
+    return _calendar(use_case, table, now) if table.by == "day" else [UNPARTITIONED]
+
+
 def _has_deadlines(use_case: UseCase, table: Table, now: dt.datetime) -> bool:
     """Whether new days are expected of the table, each by its deadline."""
     hours = table.fresh_within_hours
-    return hours is not None and table.is_daily and not is_closed(use_case, hours, now)
+    return hours is not None and table.by == "day" and not is_closed(use_case, hours, now)
 
 
 def _not_looked_at(
@@ -117,11 +125,23 @@ def _not_looked_at(
 ) -> Iterator[Finding]:
     if is_closed(use_case, hours, now):
         return
-    record = next(iter(instance.get_asset_records([dg.AssetKey(table.name.split("/"))])), None)
-    last = record.asset_entry.last_materialization if record else None
-    if last is None:
-        return
-    since = dt.datetime.fromtimestamp(last.timestamp, dt.UTC) + dt.timedelta(hours=hours)
-    if since < now:
-        what = f"not looked at for more than {hours:g} hours"
-        yield Finding(state="late", asset=table.name, partitions=(UNPARTITIONED,), since=since, what=what)
+    key = dg.AssetKey(table.name.split("/"))
+    if table.by == "key":
+        kept = _expected(use_case, table, instance, now)
+        looked_at = {each: at for each, at in _looked_at(instance, key).items() if each in kept}
+    else:
+        record = next(iter(instance.get_asset_records([key])), None)
+        last = record.asset_entry.last_materialization if record else None
+        looked_at = {UNPARTITIONED: dt.datetime.fromtimestamp(last.timestamp, dt.UTC)} if last else {}
+    due = {each: at + dt.timedelta(hours=hours) for each, at in looked_at.items()}
+    if overdue := sorted(each for each in due if due[each] < now):
+        what, since = f"not looked at for more than {hours:g} hours", min(due[each] for each in overdue)
+        yield Finding(state="late", asset=table.name, partitions=tuple(overdue), since=since, what=what)
+
+
+def _looked_at(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, dt.datetime]:
+    """When each partition was materialized last."""
+    ids = instance.event_log_storage.get_latest_storage_id_by_partition(key, DagsterEventType.ASSET_MATERIALIZATION)
+    wanted = dg.AssetRecordsFilter(key, storage_ids=list(ids.values()))
+    found = instance.fetch_materializations(wanted, limit=len(ids)).records if ids else []
+    return {each.partition_key or UNPARTITIONED: dt.datetime.fromtimestamp(each.timestamp, dt.UTC) for each in found}

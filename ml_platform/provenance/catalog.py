@@ -11,11 +11,13 @@ from typing import Any, Literal, NamedTuple
 import dataframely as dy
 import yaml
 
+from ml_platform.components.partitions import By
 from ml_platform.components.use_case import FILE_NAME, USE_CASES, UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine
 from ml_platform.data.component import DataPipeline
+from ml_platform.data.partitioning import tables_by
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract, quality_contract
@@ -34,7 +36,7 @@ class Table(NamedTuple):
     description: str
     contract: type[dy.Schema]
     made_from: tuple[str, ...]
-    is_daily: bool
+    by: By
     declared_in: str  # the file, for a remedy
     quarantine: str = ""
     landing: str = ""
@@ -64,6 +66,10 @@ class Catalog:
     def tables(self) -> Mapping[str, Table]:
         """Every table by name, each after those that it is made from."""
         return {table.name: table for table in (*self._landed(), *self._cleaned(), *self._later(), *self._served())}
+
+    @cached_property
+    def _by(self) -> Mapping[str, By]:
+        return tables_by(self.data) if self.data else {}
 
     def model(self, registered_as: str) -> ModelConfig | None:
         """The model that is registered under the name; None if another use case has it."""
@@ -150,7 +156,7 @@ class Catalog:
                 "raw",
                 each.description,
                 each.contract,
-                is_daily=each.is_daily,
+                by=each.by,
                 fresh_within_hours=each.fresh_within_hours,
                 **facts,
             )
@@ -159,19 +165,19 @@ class Catalog:
         """References come first: other tables are made with them."""
         cleaned = self.data.cleaned if self.data else ()
         for each in sorted(cleaned, key=lambda table: bool(table.references)):
-            is_daily, made_from = each.partition_column is not None, (each.source, *each.references)
+            made_from, by = (each.source, *each.references), self._by[each.name]
             yield self._table(
                 each.name,
                 "clean",
                 each.description,
                 each.contract,
                 made_from=made_from,
-                is_daily=is_daily,
+                by=by,
                 quarantine=self.name(each.quarantine),
                 fresh_within_hours=each.fresh_within_hours,
             )
             told = f"One row refused by the contract of {self.name(each.name)}, with the rules that it broke."
-            yield self._table(each.quarantine, "quarantine", told, Quarantine, made_from=made_from, is_daily=is_daily)
+            yield self._table(each.quarantine, "quarantine", told, Quarantine, made_from=made_from, by=by)
 
     def _later(self) -> Iterator[Table]:
         for derived in self.data.derived if self.data else ():
@@ -181,7 +187,7 @@ class Catalog:
                 derived.description,
                 derived.contract,
                 made_from=(derived.source,),
-                is_daily=True,
+                by=self._by[derived.name],
                 leaves_out=derived.leaves_out,
                 fresh_within_hours=derived.fresh_within_hours,
             )
@@ -193,7 +199,7 @@ class Catalog:
                 features.description,
                 features.contract,
                 made_from=made_from,
-                is_daily=True,
+                by=self._by[features.name],
                 fresh_within_hours=features.fresh_within_hours,
             )
 
@@ -209,7 +215,7 @@ class Catalog:
             predicted.description,
             predictions,
             made_from=(predicted.features,),
-            is_daily=True,
+            by="day",
             fresh_within_hours=predicted.fresh_within_hours,
         )
         yield self._table(
@@ -218,7 +224,7 @@ class Catalog:
             quality.description,
             quality_contract(predicted.partition_column, predicted.row),
             made_from=(predicted.name, quality.labels),
-            is_daily=True,
+            by="day",
             fresh_within_hours=quality.fresh_within_hours,
         )
         yield from self._watched(self.deployment)
@@ -233,7 +239,7 @@ class Catalog:
             monitor.description,
             drift_contract(day),
             made_from=(predicted.features, predicted.name),
-            is_daily=True,
+            by="day",
         )
         yield self._table(
             monitor.alarms,
@@ -241,7 +247,7 @@ class Catalog:
             monitor.alarms_description,
             alarms_contract(day),
             made_from=(monitor.name, predicted.name, deployment.quality.labels, predicted.features),
-            is_daily=True,
+            by="day",
         )
 
 

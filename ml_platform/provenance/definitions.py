@@ -7,7 +7,7 @@ import dagster as dg
 
 from ml_platform.components.use_case import UseCase
 from ml_platform.provenance.card_assets import card_asset, sheets_asset
-from ml_platform.provenance.catalog import Catalog, Table, read_catalogs
+from ml_platform.provenance.catalog import SERVED, Catalog, Table, read_catalogs
 from ml_platform.provenance.score_assets import reproduction_asset, score_asset
 from ml_platform.serving.tables import days_with_a_model
 from ml_platform.settings import Settings
@@ -55,7 +55,7 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
     if catalog.tables:
         sheets = sheets_asset(catalog)
         tables = [
-            dg.AssetSpec(dg.AssetKey(name.split("/")), partitions_def=_days(use_case, table))
+            dg.AssetSpec(dg.AssetKey(name.split("/")), partitions_def=_partitions(use_case, table))
             for name, table in catalog.tables.items()
         ]
         job = dg.define_asset_job(
@@ -66,8 +66,6 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
         yield dg.Definitions(assets=[sheets, *tables], jobs=[job])
 
 
-def _days(use_case: UseCase, table: Table) -> dg.PartitionsDefinition | None:
+def _partitions(use_case: UseCase, table: Table) -> dg.PartitionsDefinition | None:
     """The partitions of a table, as its own location has them."""
-    if not table.is_daily:
-        return None
-    return days_with_a_model(use_case) if table.kind in ("predictions", "quality") else use_case.by_day
+    return days_with_a_model(use_case) if table.kind in SERVED else use_case.partitions(table.by)

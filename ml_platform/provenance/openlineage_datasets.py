@@ -127,10 +127,8 @@ class Datasets:
         if kind == "record":
             return f"{self._settings.artifact_uri.rstrip('/')}/records/{asset}"
         if kind == "landing":
-            folder, _, name = self._links.pattern(asset).partition("{day}")
-            return f"{self._settings.landing_uri.rstrip('/')}/{folder if name else self._links.pattern(asset)}".rstrip(
-                "/"
-            )
+            folder = self._links.pattern(asset).partition("{")[0]
+            return f"{self._settings.landing_uri.rstrip('/')}/{folder}".rstrip("/")
         return f"{self._settings.data_uri.rstrip('/')}/{asset}"
 
 

@@ -29,7 +29,7 @@ def dependency_changes_notify(facts: Facts) -> Finding:
 def data_invariants_hold(facts: Facts) -> Finding:
     """Contracts were checked on every day that was predicted, from the cleaned tables to the features."""
     upstream = facts.catalog.upstream([facts.features.name])
-    checked = [each.name for each in upstream if each.kind in ("clean", "features") and each.is_daily]
+    checked = [each.name for each in upstream if each.kind in ("clean", "features") and each.by == "day"]
     wanted = [Days(name, None, facts.predicted_days) for name in checked]
     if not facts.predicted_days:
         return Finding.unproven(NOT_SERVED, PREDICT)

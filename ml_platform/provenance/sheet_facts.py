@@ -35,7 +35,7 @@ def data_sheet(evidence: Evidence, name: str) -> DataSheet:
     require_complete(f"The data sheet of {name}", [*_undeclared(catalog, table, columns)])
     newest = tables.history(name)[0]
     states = tables.partitions(name, newest.version)
-    filled = [key for key, state in states.items() if state.rows and key != UNPARTITIONED]
+    filled = [key for key, state in states.items() if state.rows and table.by == "day"]
     refused, checks = _refused(tables, table), tuple(_checks(evidence, name, max(states, default=UNPARTITIONED)))
     return DataSheet(
         table=name,
@@ -55,7 +55,7 @@ def data_sheet(evidence: Evidence, name: str) -> DataSheet:
         empty_days=tuple(key for key, state in states.items() if not state.rows and key != UNPARTITIONED)
         if table.kind != "quarantine"
         else (),
-        months=_months(states),
+        months=_months(states) if table.by == "day" else (),
         columns=_missing(tables.scan(name, version=newest.version), columns),
         checks=checks,
         quarantine=table.quarantine,
@@ -94,8 +94,7 @@ def _missing(rows: pl.LazyFrame, columns: Sequence[ColumnFact]) -> tuple[ColumnS
 def _months(states: Mapping[str, PartitionState]) -> tuple[MonthRows, ...]:
     counted: Counter[str] = Counter()
     for key, state in states.items():
-        if key != UNPARTITIONED:
-            counted[key[:7]] += state.rows
+        counted[key[:7]] += state.rows
     return tuple(MonthRows(month=month, rows=rows) for month, rows in sorted(counted.items()))
 
 

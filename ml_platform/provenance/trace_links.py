@@ -4,7 +4,6 @@ Read from the loaded definitions. Events record which tables and versions a run 
 a partition looked back to: that is only in the definitions, for both directions.
 """
 
-import datetime as dt
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Literal, NamedTuple, Self
@@ -13,6 +12,7 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
 
 from ml_platform.data.landed import LANDING_PATTERN
+from ml_platform.data.landing_paths import partition_in
 from ml_platform.errors import UnknownAssetError
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.io_managers import PARTITION_COLUMN, RECORD_TYPE
@@ -108,6 +108,8 @@ class AssetLinks:
             return [UNPARTITIONED]
         if below is None:
             return list(above.get_partition_keys())
+        if isinstance(above, dg.DynamicPartitionsDefinition):
+            return sorted(keys)  # by key, all follows from its like; which keys there are, only an instance knows
         mapping = graph.get_partition_mapping(_key(child), _key(parent))
         asked = below.subset_with_partition_keys(keys)
         found = mapping.get_upstream_mapped_partitions_result_for_partitions(asked, below, above)
@@ -121,6 +123,8 @@ class AssetLinks:
             return [UNPARTITIONED]
         if above is None:
             return list(below.get_partition_keys())
+        if isinstance(above, dg.DynamicPartitionsDefinition):
+            return sorted(keys)
         mapping = graph.get_partition_mapping(_key(child), _key(parent))
         touched = above.subset_with_partition_keys(keys)
         return sorted(mapping.get_downstream_partitions_for_partitions(touched, above, below).get_partition_keys())
@@ -133,12 +137,10 @@ class AssetLinks:
         """
         patterns = {name: self.pattern(name) for name in self._graphs if self.kind(name) == "landing"}
         for name, pattern in patterns.items():
-            before, _, after = pattern.partition("{day}")
             if path == pattern:
                 return Landing(name, UNPARTITIONED)
-            middle = path.removeprefix(before).removesuffix(after)
-            if "{day}" in pattern and path == f"{before}{middle}{after}" and _is_day(middle):
-                return Landing(name, middle)
+            if (partition := partition_in(pattern, path)) is not None:
+                return Landing(name, partition)
         raise UnknownAssetError(
             f"No table ingests the landing object '{path}'.",
             expected=f"a path below the landing zone: {', '.join(sorted(patterns.values()))}",
@@ -156,7 +158,7 @@ class AssetLinks:
         return str(self._node(table).metadata[PARTITION_COLUMN])
 
     def pattern(self, landing: str) -> str:
-        """Path below the landing zone, with `{day}` where the partition stands."""
+        """Path below the landing zone, with `{day}` or `{key}` where the partition stands."""
         return str(self._node(landing).metadata[LANDING_PATTERN])
 
     def _node(self, name: str) -> AssetNode:
@@ -176,14 +178,6 @@ def _children(graphs: Iterable[AssetGraph]) -> dict[str, set[str]]:
 def _is_declared(node: AssetNode) -> bool:
     """Whether the location makes the asset, or declares the landing objects: not a mention of another location's."""
     return node.is_materializable or LANDING_PATTERN in node.metadata
-
-
-def _is_day(text: str) -> bool:
-    try:
-        dt.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _key(name: str) -> dg.AssetKey:

@@ -72,5 +72,6 @@ def test_a_landing_path_that_leaves_the_landing_zone_is_refused(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("value", ['"a/{day.__class__}.csv"', '"{hour}.csv"', '"{day!r}"', '"{"', '"a}"'])
-def test_only_the_day_stands_in_the_braces_of_a_landing_path(tmp_path: Path, value: str) -> None:
-    assert "braces are for `{day}` alone" in refused(tmp_path, "data", "      landing: flights/airports.csv\n", value)
+def test_only_the_day_or_key_stands_in_the_braces_of_a_landing_path(tmp_path: Path, value: str) -> None:
+    told = refused(tmp_path, "data", "      landing: flights/airports.csv\n", value)
+    assert "braces are for `{day}` or `{key}` alone" in told

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.instance.types import CachingDynamicPartitionsLoader
 from dagster._core.test_utils import create_run_for_test
 
 
@@ -47,6 +48,10 @@ class Sensors:
         with dg.build_sensor_context(
             self.instance, self.cursors.get(name), repository_def=self.repository, resources=resources
         ) as context:
+            keys = CachingDynamicPartitionsLoader(self.instance)
+            context.__dict__["caching_dynamic_partitions_loader"] = keys  # as of a daemon
             result = sensor.evaluate_tick(context)
         self.cursors[name] = result.cursor
+        for added in result.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(added.partitions_def_name, list(added.partition_keys))
         return Ticked(result.run_requests or [], result.skip_message or "")

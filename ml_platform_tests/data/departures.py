@@ -43,7 +43,7 @@ class Departures(dy.Schema):
         return cls.delay_minutes.col.is_between(-1440, 4320)
 
 
-DAILY = Layout(RawDepartures, day_columns=("year", "month", "day"), stamped="landing_day")
+DAILY = Layout(RawDepartures, partition_columns=("year", "month", "day"), stamped="landing_day")
 
 
 def read(data: bytes, layout: Layout = DAILY) -> LandingObject:

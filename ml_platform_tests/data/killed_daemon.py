@@ -2,8 +2,8 @@
 
     python -m ml_platform_tests.data.killed_daemon [KILLS] [OBJECTS]
 
-Belongs here: a toy table by day, the daemon's loop in a child, and its murder at a random moment. Does not: what is
-asserted of it (`test_killed_daemon`).
+Belongs here: a toy table by day and one by key, the daemon's loop in a child, and its murder at a random moment. Does
+not: what is asserted of it (`test_killed_daemon`).
 """
 
 import json
@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,6 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
-    RUN_KEY_TAG,
 )
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon import sensor
@@ -36,8 +36,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from ml_platform.components.automation import Paging, Wanted
-from ml_platform.components.automation_sensor import Requests, content_sensor, seen_by
-from ml_platform.data.arrivals import arrived_days, look
+from ml_platform.components.automation_sensor import content_sensor, over, seen_by
+from ml_platform.data.arrivals import arrived_partitions, look
 from ml_platform.data.component import LandedTable
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
@@ -46,34 +46,54 @@ from ml_platform_tests.execution.locations import InThisProcess
 
 FIRST = date(1990, 1, 1)
 BY_DAY = dg.DailyPartitionsDefinition(str(FIRST), end_date="2020-01-01")
+BY_KEY = dg.DynamicPartitionsDefinition(name="toy_keys")
 RAW = LandedTable(name="raw", description="Toy.", landing="raw/{day}.csv", contract="contract:Raw")
+KEYED = LandedTable(name="keyed", description="Toy.", landing="keyed/{key}.csv", contract="contract:Raw")
+DAYS_JOB, KEYS_JOB = "build_toy_days", "build_toy_keys"
 LONG_AGO = 1_600_000_000.0
 MOST_STEPS, NEVER = 400, 0
 _MODULE = "ml_platform_tests.data.killed_daemon"
 
 
 class Ingested(NamedTuple):
-    """The days that each run covers, by its key; the CPU seconds of each whole tick; daemons that were killed."""
+    """The days or keys that each run covers; the CPU seconds of each whole tick; daemons that were killed."""
 
-    runs: dict[str, list[str]]
+    days: list[list[str]]
+    keys: list[list[str]]
     seconds: list[float]
     killed: int
 
 
 def build_location() -> dg.Definitions:
-    """One table by day, its job and the landing sensor, which is switched on."""
+    """A table by day and one by key, their jobs and the landing sensors, which are switched on."""
 
     @dg.asset(partitions_def=BY_DAY, backfill_policy=dg.BackfillPolicy.single_run())
     def raw() -> None: ...
 
-    def days(context: dg.SensorEvaluationContext) -> Wanted:
-        location: StorageLocation = context.resources.tables.location
-        return arrived_days(look(location, "toy", [RAW], datetime.now(UTC)), seen_by(context))
+    @dg.asset(partitions_def=BY_KEY, backfill_policy=dg.BackfillPolicy.single_run())
+    def keyed() -> None: ...
 
-    job = dg.define_asset_job("build_toy_days", [raw])
-    requests = Requests(BY_DAY.get_partition_keys, paging=Paging(partitions_per_run=400, open_runs=3))
-    on_landing = content_sensor("build_toy_days_on_landing", days, job, "landing", requests, description="Toy.")
-    return dg.Definitions(assets=[raw], jobs=[job], sensors=[on_landing], resources=storage_resources(Settings()))
+    def arrived(context: dg.SensorEvaluationContext, table: LandedTable) -> Wanted:
+        location: StorageLocation = context.resources.tables.location
+        return arrived_partitions(look(location, "toy", [table], datetime.now(UTC)), seen_by(context))
+
+    jobs = [dg.define_asset_job(DAYS_JOB, [raw]), dg.define_asset_job(KEYS_JOB, [keyed])]
+    paging = Paging(partitions_per_run=400, open_runs=3)
+    sensors = [
+        content_sensor(
+            f"{job.name}_on_landing",
+            partial(arrived, table=table),
+            job,
+            "landing",
+            requests._replace(paging=paging),
+            description="Toy.",
+        )
+        for job, table, requests in (
+            (jobs[0], RAW, over(BY_DAY)),
+            (jobs[1], KEYED, over(BY_KEY)._replace(discovers=BY_KEY)),
+        )
+    ]
+    return dg.Definitions([raw, keyed], jobs=jobs, sensors=sensors, resources=storage_resources(Settings()))
 
 
 @contextmanager
@@ -87,13 +107,13 @@ def instance_in(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def land(home: Path, first: int, days: int) -> None:
-    """Objects of so many days, written long ago."""
-    folder = home / "landing" / "raw"
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(first, first + days):
-        path = folder / f"{FIRST + timedelta(days=number)}.csv"
-        path.write_bytes(b"x")
-        os.utime(path, (LONG_AGO, LONG_AGO))
+    """Objects of so many days, and of as many keys that come in no order, written long ago."""
+    for folder, name in (("raw", lambda n: FIRST + timedelta(days=n)), ("keyed", lambda n: f"{n * 7919 % 10007}")):
+        (home / "landing" / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(first, first + days):
+            path = home / "landing" / folder / f"{name(number)}.csv"
+            path.write_bytes(b"x")
+            os.utime(path, (LONG_AGO, LONG_AGO))
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -144,10 +164,14 @@ def _success(run: dg.DagsterRun) -> dg.DagsterEvent:
 
 
 def write_ingested(home: Path) -> None:
-    """The days of every run, as a file."""
+    """The days and keys of every run, as a file."""
     with instance_in(home) as instance:
-        runs = {run.run_id: [run.tags[RUN_KEY_TAG], *_ends(run)] for run in instance.get_runs()}
-    (home / "runs.json").write_text(json.dumps(runs))
+        order = list(instance.get_dynamic_partitions("toy_keys"))
+        runs = {job: instance.get_runs(RunsFilter(job_name=job)) for job in (DAYS_JOB, KEYS_JOB)}
+    ends = {job: [_ends(run) for run in of_job] for job, of_job in runs.items()}
+    keys = [order[order.index(first) : order.index(last) + 1] for first, last in ends[KEYS_JOB]]
+    days = [days_between(first, last) for first, last in ends[DAYS_JOB]]
+    (home / "runs.json").write_text(json.dumps({"days": days, "keys": keys}))
 
 
 def _ends(run: dg.DagsterRun) -> tuple[str, str]:
@@ -170,9 +194,9 @@ def ingest(home: Path, kills: int, objects: int, seed: int = 0) -> Ingested:
         ended(in_child(lambda: daemon(home, NEVER)))
         ended(in_child(lambda: finish_runs(home)))
     ended(in_child(lambda: write_ingested(home)))
-    runs = json.loads((home / "runs.json").read_text()).values()
+    runs = json.loads((home / "runs.json").read_text())
     seconds = [float(line) for line in (home / "seconds").read_text().split()]
-    return Ingested({key: days_between(first, last) for key, first, last in runs}, seconds, killed)
+    return Ingested(runs["days"], runs["keys"], seconds, killed)
 
 
 def days_between(first: str, last: str) -> list[str]:
@@ -191,12 +215,14 @@ def main() -> None:
     kills, objects = (int(text) for text in (*sys.argv[1:], "50", "500")[:2])
     with tempfile.TemporaryDirectory() as folder:
         done = ingest(Path(folder), kills, objects)
-    days = [day for covered in done.runs.values() for day in covered]
-    sys.stdout.write(
-        f"{done.killed} daemons killed, {objects} objects: {len(set(days))} ingested, {len(days) - len(set(days))} of "
-        f"them twice, in {len(done.runs)} runs; {len(done.seconds)} whole ticks, at most {max(done.seconds):.2f} CPU s"
-        "\n"
-    )
+    for what, runs in (("objects", done.days), ("keys", done.keys)):
+        found = [each for covered in runs for each in covered]
+        sys.stdout.write(
+            f"{objects} {what}: {len(set(found))} ingested, {len(found) - len(set(found))} of them twice, "
+            f"in {len(runs)} runs\n"
+        )
+    ticks = f"{len(done.seconds)} whole ticks, at most {max(done.seconds):.2f} CPU s"
+    sys.stdout.write(f"{done.killed} daemons killed; {ticks}\n")
 
 
 if __name__ == "__main__":

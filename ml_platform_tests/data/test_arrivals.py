@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ml_platform.components.automation import Wanted, short
-from ml_platform.data.arrivals import PATIENCE, arrived_days, arrived_registers, look
+from ml_platform.data.arrivals import PATIENCE, arrived_partitions, arrived_registers, look
 from ml_platform.data.component import LandedTable, SourceFallback
 from ml_platform.settings import Settings
 from ml_platform.storage.batches import UNPARTITIONED
@@ -35,7 +35,7 @@ def days(
     settings: Settings, seen: dict[str, str] | None = None, tables: Sequence[LandedTable] = DAILY, **later: float
 ) -> Wanted:
     now = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1) + dt.timedelta(**later)
-    return arrived_days(look(StorageLocation(settings), "toy", tables, now), seen or {})
+    return arrived_partitions(look(StorageLocation(settings), "toy", tables, now), seen or {})
 
 
 def ingest(settings: Settings, table: str, partition: str, data: bytes) -> None:

@@ -9,3 +9,4 @@ def test_each_object_is_ingested_once_whenever_the_daemon_is_killed() -> None:
         [sys.executable, "-m", "ml_platform_tests.data.killed_daemon", "4", "40"], capture_output=True, check=True
     )
     assert b"40 objects: 40 ingested, 0 of them twice" in told.stdout
+    assert b"40 keys: 40 ingested, 0 of them twice" in told.stdout

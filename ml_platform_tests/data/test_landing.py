@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from ml_platform.data.landing import Arrived, Layout, missing_object, read_landing, read_many, refusal
 from ml_platform.errors import (
     LandingColumnsError,
-    LandingDayError,
     LandingError,
     LandingObjectEmptyError,
     LandingObjectUnreadableError,
+    LandingPartitionError,
 )
 from ml_platform_tests.data.departures import DAILY, DEPARTURES, HEADER, NEW_YEAR, ROWS, RawDepartures, read
 
@@ -118,7 +118,7 @@ def test_bytes_that_are_no_text_are_told_with_their_line() -> None:
 
 def test_rows_of_other_days_are_counted_by_day() -> None:
     data = DEPARTURES + ROWS.replace(b"2013,1,1,", b"2013,1,2,") + b"2013,NA,1,UA,1,2,2013-01-01T10:15:00Z\n"
-    with pytest.raises(LandingDayError) as caught:
+    with pytest.raises(LandingPartitionError) as caught:
         read(data)
     assert f"{NAME} holds 4 of 7 rows of another day" in str(caught.value)
     assert caught.value.expected == "only 2013-01-01 in year, month, day"
@@ -126,9 +126,9 @@ def test_rows_of_other_days_are_counted_by_day() -> None:
 
 
 def test_one_date_column_can_say_the_day() -> None:
-    layout = Layout(RawDepartures, day_columns=("due_at",))
+    layout = Layout(RawDepartures, partition_columns=("due_at",))
     assert read(DEPARTURES, layout).frame.height == 3
-    with pytest.raises(LandingDayError, match="got 1 of 2013-01-02"):
+    with pytest.raises(LandingPartitionError, match="got 1 of 2013-01-02"):
         read(DEPARTURES.replace(b"2013-01-01T12", b"2013-01-02T12"), layout)
 
 
@@ -159,7 +159,8 @@ def test_no_object_makes_an_empty_frame_of_the_same_columns() -> None:
 
 
 def test_a_missing_object_says_how_to_declare_that_there_is_none() -> None:
-    assert "days_without_object" in str(missing_object(NAME))
+    assert "days_without_object" in str(missing_object(NAME, "day"))
+    assert "`ml-platform keys remove` takes one away" in str(missing_object(NAME, "key"))
 
 
 def test_gzip_json_lines_and_parquet_hold_the_same_rows() -> None:

@@ -1,6 +1,7 @@
 """The screen of `ml-platform status`, word by word."""
 
 import datetime as dt
+from collections.abc import Sequence
 from io import StringIO
 
 import pytest
@@ -22,13 +23,17 @@ MODEL = ModelHealth(
 
 def table(name: str, published: int = 3, newest: str | None = "2013-01-03") -> TableHealth:
     return TableHealth(
-        name=f"toy/{name}", is_daily=newest is not None, published=published, expected=3, newest=newest, rows=10
+        name=f"toy/{name}", by="day" if newest else "whole", published=published, expected=3, newest=newest, rows=10
     )
 
 
-def shown(*findings: Finding, model: ModelHealth = MODEL, **platform: object) -> list[str]:
+TABLES = (table("raw"), table("clean"), table("airports", newest=None), table("features"))
+
+
+def shown(
+    *findings: Finding, model: ModelHealth = MODEL, tables: Sequence[TableHealth] = TABLES, **platform: object
+) -> list[str]:
     """The lines of the screen, 100 columns wide, without what is empty on the right."""
-    tables = (table("raw"), table("clean"), table("airports", newest=None), table("features"))
     case = UseCaseHealth(name="toy", owners=("team:toy",), tables=tables, models=(model,), findings=findings)
     health = Health.model_validate({"at": NOW, "use_cases": (case,), **platform})
     console = Console(width=100, record=True, file=StringIO())
@@ -49,6 +54,12 @@ def test_what_is_fine_takes_a_line() -> None:
         "",
         "Nothing needs a person.",
     ]
+
+
+def test_tables_by_key_say_of_how_many() -> None:
+    parks = TableHealth(name="toy/parks", by="key", published=30, expected=30, newest=None, rows=10)
+    lines = shown(tables=[parks, table("airports", newest=None)])
+    assert lines[1] == "  fine      2 tables; 1 by key, of 30; 1 whole"
 
 
 def test_what_is_not_fine_says_which_since_when_and_why() -> None:
