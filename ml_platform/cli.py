@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ml_platform.commands import (
     alerts,
+    backfill,
     cards,
     models,
     object_server,
@@ -87,6 +88,7 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
 
 
 alerts.register(app)
+backfill.register(app)
 cards.register(app)
 models.register(app)
 replay.register(app)
