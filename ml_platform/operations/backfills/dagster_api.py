@@ -3,9 +3,10 @@
 Belongs here: asking, and what no answer means. Does not: what is asked.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import dagster as dg
 import requests
@@ -13,6 +14,9 @@ import requests
 from ml_platform.errors import RunRequestError, WebserverUnreachableError
 from ml_platform.execution.launch import CodeLocation
 from ml_platform.settings import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from dagster._core.workspace.context import WorkspaceProcessContext
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 120.0
 """A webserver of this machine takes a connection at once; it may be loading locations when it is asked."""
@@ -81,7 +85,9 @@ class InProcess:
         Raises:
             RunRequestError: Dagster refuses.
         """
-        told = self._schema.execute(query, context_value=self._context, variable_values=variables)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Dagster's use of what it will take away itself
+            told = self._schema.execute(query, context_value=self._context, variable_values=variables)
         return _data(told.data, [each.message for each in told.errors or ()])
 
 
@@ -94,10 +100,15 @@ class Here(NamedTuple):
     @contextmanager
     def api(self) -> Iterator[InProcess]:
         """Their GraphQL; loading them takes seconds."""
-        from dagster._core.workspace.context import WorkspaceProcessContext
-
-        with WorkspaceProcessContext(self.instance, _target(self.locations)) as workspace:
+        with workspace_of(self.instance, self.locations) as workspace:
             yield InProcess(workspace.create_request_context())
+
+
+def workspace_of(instance: dg.DagsterInstance, locations: Sequence[CodeLocation]) -> "WorkspaceProcessContext":
+    """Dagster's view of the locations, loaded into this process."""
+    from dagster._core.workspace.context import WorkspaceProcessContext
+
+    return WorkspaceProcessContext(instance, _target(locations))
 
 
 def _target(locations: Sequence[CodeLocation]) -> Any:

@@ -1,0 +1,216 @@
+"""Backfills of 200 days, of which a seeded tenth fails, and what is left of them once the code is mended.
+
+The daemon, the code server and the webserver are real processes, and the commands are `ml-platform backfill`. What
+became of each day is counted in the event log.
+"""
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+
+from ml_platform.settings import PROJECT_ROOT
+from ml_platform_tests.drills.drill import Drill, DrillResult
+from ml_platform_tests.drills.platform import Platform, platform, until
+from ml_platform_tests.drills.recovery_location import RECOVERY
+from ml_platform_tests.operations.backfill_location import DAYS, TOY, fail
+from ml_platform_tests.operations.webserver import webserver
+
+TABLES = ("toy/numbers", "toy/sums")
+FAILING = sorted(random.Random(0).sample(DAYS, 20))
+LONGEST_SECONDS = 3_600.0
+QUICK = {"ML_PLATFORM_STEP_RETRIES": "0", "ML_PLATFORM_RECOVERY_FIRST_SECONDS": "20"}
+
+
+class Command(NamedTuple):
+    """`ml-platform backfill` against one platform and its webserver."""
+
+    platform: Platform
+    url: str
+
+    def __call__(self, *arguments: str) -> str:
+        """What it printed.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        command = [str(Path(sys.executable).with_name("ml-platform")), "backfill", *arguments]
+        environment = {**self.platform.environment, "ML_PLATFORM_DAGSTER_URL": self.url}
+        done = subprocess.run(command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def begin(self, *arguments: str) -> str:
+        """Id of the backfill that it began or resumed."""
+        before = {each.backfill_id for each in self.platform.instance.get_backfills()}
+        self(*arguments)
+        (new,) = {each.backfill_id for each in self.platform.instance.get_backfills()} - before
+        return new
+
+    def until_over(self, backfill_id: str) -> None:
+        """Return once nothing more will become of it."""
+        until(f"{backfill_id} is over", lambda: self.platform.is_backfill_over(backfill_id), LONGEST_SECONDS)
+
+    def until_made(self, asset: str, number: int) -> None:
+        """Return once so many partitions of the asset are made."""
+        until(f"{number} of {asset} are made", lambda: len(made(self.platform, asset)) >= number, LONGEST_SECONDS)
+
+
+@contextmanager
+def commanding(folder: Path, **more: str) -> Iterator[Command]:
+    """A platform on the toy location, and its webserver."""
+    environment = {**QUICK, **more}
+    with platform(folder, locations=[TOY, RECOVERY], environment=environment, start=False) as p:
+        fail(p.home)
+        p.start()
+        with webserver(folder, "-w", str(folder / "workspace.yaml"), environment=p.environment) as url:
+            yield Command(p, url)
+
+
+def made(p: Platform, asset: str) -> Counter[str]:
+    """How often each partition was made, by the event log."""
+    rows = p.instance.get_asset_event_summary_records(
+        dg.DagsterEventType.ASSET_MATERIALIZATION, dg.AssetKey(asset.split("/"))
+    )
+    return Counter(row.partition or "" for row in rows)
+
+
+def wrong(p: Platform, days: Sequence[str], left: Sequence[str] = ()) -> str:
+    """What is not there exactly once, in words; `left` are the days that are not to be there yet."""
+    wanted = Counter(dict.fromkeys(set(days) - set(left), 1))
+    told = []
+    for table in TABLES:
+        found = made(p, table)
+        lost, doubled = len(wanted - found), len(found - wanted)
+        told += [f"{table}: {lost} lost"] if lost else []
+        told += [f"{table}: {doubled} doubled"] if doubled else []
+    return "; ".join(told)
+
+
+def runs_by_day(p: Platform, backfill_id: str) -> Counter[str]:
+    """How many runs of the backfill each day had."""
+    return Counter(run.tags["dagster/partition"] for run in p.runs_of_backfill(backfill_id))
+
+
+def killed_and_resumed(folder: Path) -> DrillResult:
+    """The daemon dies in the middle, then the code servers; the code is mended, and the backfill resumed."""
+    with commanding(folder) as command:
+        p = command.platform
+        fail(p.home, *FAILING)
+        first = command.begin("run", *TABLES, "--all")
+        command.until_made("toy/sums", 40)
+        killed = p.kill_daemon()
+        p.start()
+        command.until_made("toy/sums", 100)
+        p.kill(*p.code_servers())
+        command.until_over(first)
+        seconds = time.monotonic() - killed
+        lost = [wrong(p, DAYS, FAILING), _not_once("the backfill", runs_by_day(p, first), DAYS)]
+        fail(p.home)
+        since = time.monotonic()
+        second = command.begin("resume", first)
+        command.until_over(second)
+        resumed = time.monotonic() - since
+        again = runs_by_day(p, second)
+        lost += [wrong(p, DAYS), _not_once("the resumption", again, FAILING)]
+    return DrillResult(
+        fault="a backfill of 200 days in 200 runs, 20 of which fail; kill -9 of the daemon after 40, of all code "
+        "servers after 100; then the code is mended and `ml-platform backfill resume`",
+        what_happened=f"180 days are made by the backfill, {seconds:.0f} s after the first kill; the resumption runs "
+        f"{len(again)} days, those that failed, with what hangs on them",
+        attempts=2,
+        seconds_to_recovery=resumed,
+        recomputed="nothing: each day of both tables was made once",
+        served="what is made so far",
+        lost="; ".join(filter(None, lost)),
+    )
+
+
+def canceled_and_resumed(folder: Path, days: int = 60) -> DrillResult:
+    """A backfill is canceled in the middle and resumed."""
+    with commanding(folder) as command:
+        p, wanted = command.platform, DAYS[:days]
+        first = command.begin("run", *TABLES, "--from", wanted[0], "--to", wanted[-1])
+        command.until_made("toy/sums", days // 3)
+        command("cancel", first)
+        command.until_over(first)
+        until("its runs are over", lambda: all(run.is_finished for run in p.runs_of_backfill(first)))
+        before = len(made(p, "toy/sums"))
+        since = time.monotonic()
+        second = command.begin("resume", first)
+        command.until_over(second)
+        seconds, again = time.monotonic() - since, len(runs_by_day(p, second))
+        lost = wrong(p, wanted)
+    return DrillResult(
+        fault=f"a backfill of {days} days is canceled in the middle, then resumed",
+        what_happened=f"{before} days stand; the resumption runs the other {again}",
+        attempts=2,
+        seconds_to_recovery=seconds,
+        recomputed="nothing: each day of both tables was made once",
+        served="what is made so far",
+        lost="; ".join(filter(None, [lost, "" if before + again == days else f"{before} + {again} are not {days}"])),
+    )
+
+
+def recovered_by_itself(folder: Path, days: int = 20) -> DrillResult:
+    """Days of a backfill time out; the sensor of kind recovery has them run again, and the daemon dies meanwhile."""
+    with commanding(folder, ML_PLATFORM_SENSORS="recovery") as command:
+        p, wanted = command.platform, DAYS[:days]
+        failing = wanted[::4]
+        until("the sensor has begun", lambda: _has_begun(p), LONGEST_SECONDS)
+        fail(p.home, *failing, by=TimeoutError)
+        backfill_id = command.begin("run", *TABLES, "--from", wanted[0], "--to", wanted[-1])
+        command.until_over(backfill_id)
+        since = time.monotonic()
+        fail(p.home)
+        until("a run is sent to be executed again", lambda: _sent(p), LONGEST_SECONDS)
+        p.kill_daemon()
+        p.start()
+        command.until_made("toy/sums", days)
+        command.until_over(backfill_id)
+        seconds, runs = time.monotonic() - since, runs_by_day(p, backfill_id)
+        stands = p.instance.get_backfill(backfill_id)
+        assert stands is not None, "it is over"
+        twice = sum(number > 1 for number in runs.values())
+        lost = [wrong(p, wanted), "" if twice == len(failing) and max(runs.values()) == 2 else f"runs by day: {runs}"]
+    return DrillResult(
+        fault=f"time-outs of {len(failing)} of {days} days of a backfill, which pass; kill -9 of the daemon as soon as "
+        "one is to be executed again (sensor of kind `recovery`, first wait 20 s)",
+        what_happened=f"the sensor opens the backfill again and has each failed run executed again once: "
+        f"{stands.status.value.lower().replace('_', ' ')}",
+        attempts=2,
+        seconds_to_recovery=seconds,
+        recomputed=f"the {twice} days that failed, with what hangs on them",
+        served="what is made so far",
+        alerts=p.alerts(),
+        lost="; ".join(filter(None, lost)),
+    )
+
+
+def _not_once(what: str, runs: Counter[str], days: Sequence[str]) -> str:
+    return "" if runs == Counter(days) else f"{what} had {sum(runs.values())} runs for {len(days)} days"
+
+
+def _has_begun(p: Platform) -> bool:
+    """Whether the sensor remembers where it begins."""
+    return any(getattr(each.instigator_data, "cursor", None) for each in p.instance.all_instigator_state())
+
+
+def _sent(p: Platform) -> bool:
+    tags = {"dagster/will_retry": "true", "ml_platform/recovery": "1"}
+    return bool(p.instance.get_runs(dg.RunsFilter(tags=tags), limit=1))
+
+
+DRILLS = [
+    Drill("backfill-resumed", killed_and_resumed),
+    Drill("backfill-canceled", canceled_and_resumed),
+    Drill("backfill-recovered", recovered_by_itself),
+]
