@@ -134,7 +134,7 @@ def resume(backfill_id: Id, dry_run: DryRun = False, here: Here = False) -> None
         if here:
             _show(backfills.do_here(api, planned, typer.echo, starting.resumed_tags(found)))
         else:
-            pages.show_begun(backfills.resume(api, found))
+            pages.show_begun(backfills.resume(api, found, planned, typer.echo))
 
 
 @contextmanager

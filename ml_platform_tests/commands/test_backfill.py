@@ -63,7 +63,7 @@ def test_a_backfill_is_begun_over_just_what_was_asked_for(command: Command, inst
 def test_a_dry_run_says_what_and_starts_nothing(command: Command, instance: dg.DagsterInstance) -> None:
     before = instance.get_backfills_count()
     shown = command("run", "toy/clean", "--all", "--downstream", "--dry-run").stdout
-    assert "406 partitions in 8 runs" in shown or "partitions in 8 runs" in shown
+    assert "606 partitions in 8 runs" in shown
     assert "There is no history of" in shown
     assert instance.get_backfills_count() == before
 
@@ -106,7 +106,7 @@ def test_one_that_failed_is_shown_and_resumed_with_what_it_left(
     failed = _failed(home, instance, DAYS[10:13], DAYS[11])
     shown = command("show", failed).stdout
     assert all(text in shown for text in ("ValueError in toy__numbers (code)", f"resume {failed}", "1 failure"))
-    assert "2 partitions in 1 run" in command("resume", failed, "--dry-run").stdout
+    assert "4 partitions in 2 runs" in command("resume", failed, "--dry-run").stdout
     command("resume", failed)
     again = instance.get_backfills(limit=1)[0]
     assert again.tags[PARENT_BACKFILL_ID_TAG] == failed
@@ -114,7 +114,7 @@ def test_one_that_failed_is_shown_and_resumed_with_what_it_left(
     left = again.asset_backfill_data.target_subset.iterate_asset_partitions()
     assert {(each.asset_key.path[-1], each.partition_key) for each in left} == {
         ("numbers", DAYS[11]),
-        ("sums", DAYS[11]),
+        *(("sums", day) for day in DAYS[10:13]),
     }
     assert f"It was resumed as {again.backfill_id}" in command("show", failed).stdout
 
@@ -122,13 +122,8 @@ def test_one_that_failed_is_shown_and_resumed_with_what_it_left(
 def test_all_are_listed_and_shown_as_data_too(command: Command, home: Path, instance: dg.DagsterInstance) -> None:
     failed = _failed(home, instance, DAYS[20:22], DAYS[20])
     listed = json.loads(command("list", "--json").stdout)
-    assert (listed[0]["backfill_id"], listed[0]["made"], listed[0]["failed"], listed[0]["targeted"]) == (
-        failed,
-        2,
-        2,
-        4,
-    )
-    assert json.loads(command("show", failed, "--json").stdout)["runs"] == {"success": 1, "failure": 1}
+    assert [listed[0][name] for name in ("backfill_id", "made", "failed", "targeted")] == [failed, 1, 3, 4]
+    assert json.loads(command("show", failed, "--json").stdout)["runs"] == {"failure": 1}
     assert failed in command("list").stdout
 
 

@@ -16,7 +16,7 @@ import requests
 
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 900.0
 
 
 @contextmanager

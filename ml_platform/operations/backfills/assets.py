@@ -76,8 +76,8 @@ def named(
     if not found:
         pipelines = sorted({assets[name].location for name in meant if name in assets})
         raise UnknownAssetError(
-            f"Nothing of {', '.join(names)} is made in the pipeline '{pipeline}'",
-            expected=f"one of {', '.join(pipelines)}",
+            f"Nothing of {', '.join(names)} is made in the pipeline '{pipeline or 'any'}'",
+            expected=f"one of {', '.join(pipelines)}" if pipelines else "a location of it that is loaded",
             kept="Nothing was started.",
         )
     return found

@@ -4,8 +4,9 @@ Belongs here: the steps in their order. Does not: any of them.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import NamedTuple
 
 import dagster as dg
@@ -14,16 +15,18 @@ from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, Bulk
 from ml_platform.errors import BackfillStateError
 from ml_platform.execution.launch import CodeLocation
 from ml_platform.operations.backfills import plan, starting
-from ml_platform.operations.backfills.assets import Assets, named, read_assets
+from ml_platform.operations.backfills.assets import Assets, named, read_assets, with_companions
 from ml_platform.operations.backfills.dagster_api import DagsterApi, Here, InProcess, Webserver
 from ml_platform.operations.backfills.estimate import Estimate, History
 from ml_platform.operations.backfills.here import Done, Tell, run_here
 from ml_platform.operations.backfills.selection import Asked, select, with_downstream
 from ml_platform.operations.backfills.states import States
+from ml_platform.operations.health import DAEMON_SILENCE
 from ml_platform.provenance.catalog import Catalog
 from ml_platform.settings import Settings
 
 LOOKED_EVERY_SECONDS = 2.0
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
 Parts = dict[str, tuple[str, ...]]
 
 
@@ -89,33 +92,38 @@ class Backfills:
             BackfillStateError: it is not over, or nothing is left.
         """
         assets = read_assets(api)
-        parts = starting.in_order(assets, starting.require_left(self.instance, assets, backfill))
+        left = starting.require_left(self.instance, assets, backfill)
+        parts = with_companions(assets, starting.in_order(assets, left))
         return self._planned(starting.resumed_title(backfill), assets, parts, ())
 
-    def begin(self, api: DagsterApi, planned: Planned, tell: Tell) -> list[str]:
+    def begin(self, api: DagsterApi, planned: Planned, tell: Tell, tags: Mapping[str, str] = NO_TAGS) -> list[str]:
         """Ids of the backfills that were begun; each but the last is waited for.
 
         Raises:
             BackfillStateError: one that others have to follow did not make everything.
         """
         begun: list[str] = []
+        if not self._is_daemon_alive():
+            tell("No daemon gives a sign of life: nothing is run before `make dev` is there.")
         for number, wave in enumerate(planned.waves, 1):
             title = planned.title if len(planned.waves) == 1 else f"{planned.title} {number} of {len(planned.waves)}"
-            begun.append(starting.start(api, planned.assets, wave, title, {}))
+            begun.append(starting.start(api, planned.assets, wave, title, tags))
             tell(f"Backfill {begun[-1]} began: {title}.")
             if number < len(planned.waves):
                 self._wait(begun[-1], len(planned.waves) - number)
         return begun
 
-    def resume(self, api: DagsterApi, backfill: PartitionBackfill) -> str:
-        """Id of the backfill that goes on with it.
+    def resume(self, api: DagsterApi, backfill: PartitionBackfill, planned: Planned, tell: Tell) -> str:
+        """Id of the backfill that goes on with it, over what was `planned` as left; the last of several.
 
         Raises:
-            BackfillStateError: it is not over, or nothing is left.
+            BackfillStateError: one that others have to follow did not make everything.
         """
-        return starting.resume(api, read_assets(api), self.instance, backfill)
+        if len(planned.waves) > 1:
+            return self.begin(api, planned, tell, starting.resumed_tags(backfill))[-1]
+        return starting.resume(api, planned.assets, planned.parts, backfill)
 
-    def do_here(self, api: DagsterApi, planned: Planned, tell: Tell, tags: dict[str, str] | None = None) -> list[Done]:
+    def do_here(self, api: DagsterApi, planned: Planned, tell: Tell, tags: Mapping[str, str] = NO_TAGS) -> list[Done]:
         """Each backfill done in this process; none follows one that did not make everything."""
         assert isinstance(api, InProcess), "locations are loaded into this process"
         done: list[Done] = []
@@ -128,7 +136,7 @@ class Backfills:
                     planned.assets,
                     wave,
                     title=planned.title,
-                    tags=tags or {},
+                    tags=tags,
                     tell=tell,
                 )
             )
@@ -142,6 +150,10 @@ class Backfills:
         estimate = History(self.instance).estimate(assets, runs)
         looks = sum(plan.looks(assets, wave) for wave in waves)
         return Planned(title, assets, parts, waves, len(runs), looks, estimate, left_out)
+
+    def _is_daemon_alive(self) -> bool:
+        heartbeats = [each.timestamp for each in self.instance.get_daemon_heartbeats().values()]
+        return bool(heartbeats) and time.time() - max(heartbeats) < DAEMON_SILENCE.total_seconds()
 
     def _wait(self, backfill_id: str, others: int) -> None:
         """Return once it has made everything."""

@@ -68,9 +68,9 @@ def with_downstream(api: DagsterApi, assets: Assets, parts: Parts) -> dict[str, 
     From an asset without partitions everything follows.
     """
     found: dict[str, set[str]] = defaultdict(set, {name: set(keys) for name, keys in parts.items()})
-    groups: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    groups: dict[tuple[object, Sequence[str]], list[str]] = defaultdict(list)
     for name, keys in parts.items():
-        groups[assets[name].calendar, tuple(keys)].append(name)
+        groups[assets[name].partitions, tuple(keys)].append(name)
     for (calendar, keys), names in groups.items():
         for name, following in _following(api, assets, names, keys if calendar else None):
             found[name] |= set(following)

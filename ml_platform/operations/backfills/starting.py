@@ -52,19 +52,17 @@ def start(api: DagsterApi, assets: Assets, parts: Parts, title: str, tags: Mappi
     return backfill_id
 
 
-def resume(api: DagsterApi, assets: Assets, instance: dg.DagsterInstance, backfill: PartitionBackfill) -> str:
-    """Id of a new backfill of what `backfill` has left; Dagster's own re-execution from failure where that is the same.
+def resume(api: DagsterApi, assets: Assets, left: Parts, backfill: PartitionBackfill) -> str:
+    """Id of a new backfill of what `backfill` has `left`; Dagster's own re-execution from failure where it is the same.
 
     Raises:
-        BackfillStateError: it is not over, or nothing is left of it.
         RunRequestError: Dagster refuses it.
     """
-    left = require_left(instance, assets, backfill)
-    if left == not_made(backfill):
+    if {name: set(keys) for name, keys in left.items()} == not_made(backfill):
         params = {"parentRunId": backfill.backfill_id, "strategy": "FROM_FAILURE"}
         backfill_id: str = api.ask(_REEXECUTE, params=params)["reexecutePartitionBackfill"]["backfillId"]
         return backfill_id
-    return start(api, assets, in_order(assets, left), resumed_title(backfill), resumed_tags(backfill))
+    return start(api, assets, left, resumed_title(backfill), resumed_tags(backfill))
 
 
 def cancel(instance: dg.DagsterInstance, backfill: PartitionBackfill) -> None:
