@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from ml_platform.execution.launch import CodeLocation
 from ml_platform.operations.run_events import asset_events
 from ml_platform.settings import PROJECT_ROOT
 from ml_platform_tests.drills.drill import Drill, DrillResult
@@ -66,10 +67,10 @@ class Command(NamedTuple):
 
 
 @contextmanager
-def commanding(folder: Path, **more: str) -> Iterator[Command]:
-    """A platform on the toy location, and its webserver."""
+def commanding(folder: Path, *others: CodeLocation, **more: str) -> Iterator[Command]:
+    """A platform on the toy location and perhaps `others`, and its webserver."""
     environment = {**QUICK, **more}
-    with platform(folder, locations=[TOY, RECOVERY], environment=environment, start=False) as p:
+    with platform(folder, locations=[TOY, *others], environment=environment, start=False) as p:
         fail(p.home)
         p.start()
         with webserver(folder, "-w", str(folder / "workspace.yaml"), environment=p.environment) as url:
@@ -176,7 +177,7 @@ def canceled_and_resumed(folder: Path, days: int = 100) -> DrillResult:
 
 def recovered_by_itself(folder: Path, days: int = 50) -> DrillResult:
     """Days of a backfill time out; the sensor of kind recovery has them run again, and the daemon dies meanwhile."""
-    with commanding(folder, ML_PLATFORM_SENSORS="recovery") as command:
+    with commanding(folder, RECOVERY, ML_PLATFORM_SENSORS="recovery") as command:
         p, wanted = command.platform, DAYS[:days]
         until("the sensor has begun", lambda: _has_begun(p), LONGEST_SECONDS)
         fail(p.home, *wanted[::10], by=TimeoutError)

@@ -84,7 +84,7 @@ class History:
 
 
 def _one_of_each_step(assets: Assets, names: Sequence[str]) -> Iterator[Asset]:
-    yield from {assets[name].step: assets[name] for name in names}.values()
+    yield from {assets[name].step: assets[name] for name in reversed(names)}.values()
 
 
 def _nearest(observed: Sequence[Observed], partitions: int) -> list[Observed]:
