@@ -1,5 +1,6 @@
 """Backfills of a toy location that is loaded into the process: what is meant, planned, done and left."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -8,12 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
+from dagster._daemon.backfill import execute_backfill_iteration
 
 from ml_platform.errors import BackfillNotFoundError, BackfillStateError, RunRequestError, UnknownAssetError
-from ml_platform.execution.launch import RunRequest, run_job
+from ml_platform.execution.instance import BACKFILLS_WAIT
+from ml_platform.execution.launch import CodeLocation, RunRequest, run_job
 from ml_platform.operations.backfills import plan, starting
 from ml_platform.operations.backfills.assets import Assets, models_of, named, read_assets
-from ml_platform.operations.backfills.dagster_api import InProcess
+from ml_platform.operations.backfills.dagster_api import InProcess, workspace_of
 from ml_platform.operations.backfills.here import Done
 from ml_platform.operations.backfills.progress import progress
 from ml_platform.operations.backfills.request import Backfills, Planned
@@ -263,3 +266,19 @@ def _not_made_once(world: World, asset: str, days: list[str]) -> set[str]:
 def test_a_run_of_another_kind_is_no_backfill(world: World, days: list[str]) -> None:
     run_job(world.instance, RunRequest(TOY, assets=[dg.AssetKey(["toy", "numbers"])], partitions=days[0]))
     assert days[0] not in world.plan(NUMBERS, states=["missing"]).parts[NUMBERS]
+
+
+@pytest.mark.filterwarnings("ignore:Error loading repository location")  # that it cannot be loaded is the point
+@pytest.mark.parametrize(("waits", "stands"), [("1", BulkActionStatus.REQUESTED), ("", BulkActionStatus.FAILING)])
+def test_a_backfill_waits_for_a_location_that_cannot_be_loaded(
+    world: World, days: list[str], monkeypatch: pytest.MonkeyPatch, waits: str, stands: BulkActionStatus
+) -> None:
+    planned = world.plan(NUMBERS, partitions=days)
+    (backfill_id,) = world.backfills.begin(world.api, planned, lambda _: None)
+    monkeypatch.setenv(BACKFILLS_WAIT, waits)
+    with workspace_of(world.instance, [CodeLocation(TOY.name, "no_such_module")]) as broken:
+        list(execute_backfill_iteration(broken, logging.getLogger("daemon")))
+    assert starting.find(world.instance, backfill_id).status is stands
+    world.instance.update_backfill(
+        starting.find(world.instance, backfill_id)._replace(status=BulkActionStatus.CANCELED)
+    )
