@@ -16,7 +16,6 @@ from ml_platform.operations.run_events import ended_since, newest_event, run_par
 from ml_platform.settings import Settings
 
 ENDS_PER_TICK = 200
-EVERY_SECONDS = 30
 
 
 class Failed(BaseModel):
@@ -49,7 +48,7 @@ def recovery_sensor(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="reexecute_failed_runs_later",
-        minimum_interval_seconds=EVERY_SECONDS,
+        minimum_interval_seconds=settings.sensor_interval_seconds,
         default_status=default_status("recovery"),
         tags={"ml_platform/kind": "recovery"},
         description="Has runs of any location that failed for good for a cause that may pass (class transient, "

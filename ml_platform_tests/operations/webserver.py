@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 import requests
 
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
+from ml_platform.local_servers.process_trees import end, family
 
 PATIENCE_SECONDS = 900.0
 
@@ -32,7 +32,8 @@ def webserver(folder: Path, *workspace: str, environment: Mapping[str, str]) -> 
         _wait(server, f"http://{LOOPBACK}:{port}")
         yield f"http://{LOOPBACK}:{port}"
     finally:
-        _end(server)
+        end(family(server.pid))
+        server.wait()
 
 
 def _wait(server: subprocess.Popen[bytes], url: str) -> None:
@@ -43,13 +44,3 @@ def _wait(server: subprocess.Popen[bytes], url: str) -> None:
                 return
         time.sleep(0.1)
     raise TimeoutError(f"the webserver did not answer at {url}; it ended with {server.poll()}")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """It, and the code servers that it started."""
-    children = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
-    server.kill()
-    server.wait()
-    for each in children:
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
