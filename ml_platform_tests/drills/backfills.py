@@ -148,7 +148,7 @@ def killed_and_resumed(folder: Path) -> DrillResult:
     )
 
 
-def canceled_and_resumed(folder: Path, days: int = 100) -> DrillResult:
+def canceled_and_resumed(folder: Path, days: int = 200) -> DrillResult:
     """A backfill is canceled in the middle and resumed."""
     with commanding(folder) as command:
         p, wanted = command.platform, DAYS[:days]
