@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ml_platform.commands import (
     alerts,
+    backfill,
     cards,
     keys,
     models,
@@ -88,6 +89,7 @@ def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
 
 
 alerts.register(app)
+backfill.register(app)
 cards.register(app)
 keys.register(app)
 models.register(app)

@@ -51,7 +51,10 @@ PlatformError
 └── RunError
     ├── RunRequestError                  no such job, asset, partition or config field
     ├── RunFailedError
-    └── RunCanceledError
+    ├── RunCanceledError
+    ├── BackfillNotFoundError            no backfill, or several, whose id begins so
+    ├── BackfillStateError               what was asked cannot be done to a backfill that stands as it does
+    └── WebserverUnreachableError        no Dagster webserver where one was expected
 
 Belongs here: what went wrong, as a class, and of which kind it is. Does not: how it is retried or told (`recovery`).
 """
@@ -306,6 +309,20 @@ class RunCanceledError(RunError):
     """A run that was canceled before it finished."""
 
     error_class = "cancelled"
+
+
+class BackfillNotFoundError(RunError):
+    """No backfill in the history, or several, whose id begins as was asked."""
+
+
+class BackfillStateError(RunError):
+    """A backfill that is over, or is not over yet, where the other was needed."""
+
+
+class WebserverUnreachableError(RunError):
+    """No Dagster webserver answers where one was expected."""
+
+    error_class = "transient"
 
 
 class ProvenanceError(PlatformError):

@@ -17,7 +17,17 @@ from ml_platform.errors import SettingsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 RETRY_FIRST_PAUSE_SECONDS, RETRY_LONGEST_PAUSE_SECONDS = 0.1, 1.0
 SensorKind = Literal[
-    "landing", "changes", "roots", "training", "promotion", "predictions", "quality", "drift", "recompute", "schedules"
+    "landing",
+    "changes",
+    "roots",
+    "training",
+    "promotion",
+    "predictions",
+    "quality",
+    "drift",
+    "recompute",
+    "recovery",
+    "schedules",
 ]
 _MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
@@ -61,9 +71,15 @@ class Settings(BaseSettings):
 
     sensors: Annotated[tuple[SensorKind, ...], NoDecode] = Field(
         ("recompute",),
-        description="What runs by itself unless switched in the UI, separated by commas, or `all`: landing, changes, "
-        "roots, training, promotion, predictions, quality, drift, recompute, schedules. Unless set, only what has "
-        "degraded partitions made again; nothing if set to nothing.",
+        description="What runs by itself unless switched in the UI, separated by commas, or `all`: "
+        f"{', '.join(get_args(SensorKind))}. Unless set, only what has degraded partitions made again; nothing if set to "
+        "nothing.",
+    )
+    recovery_first_seconds: float = Field(
+        120.0, ge=0, description="How long after its failure a run is first re-executed by the sensor of kind recovery."
+    )
+    recovery_longest_seconds: float = Field(
+        1_800.0, ge=0, description="Longest such wait; each further one of a run is four times as long until then."
     )
 
     sensor_interval_seconds: int = Field(

@@ -4,6 +4,7 @@ Belongs here: where the instance's files are, how events are batched, and what l
 Does not: its settings, which are in dagster.yaml.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from ml_platform.recovery.lost_processes import LOST_PROCESSES_TAG, lost_process
 from ml_platform.settings import PROJECT_ROOT, Settings
 
 EVENT_BATCH_SIZE = 500
+BACKFILLS_WAIT = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"
+"""Dagster's switch of its daemon: a backfill whose code location cannot be loaded waits, and does not fail for good."""
 WORKER_LOST = (RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.UNKNOWN, None)
 
 
@@ -46,6 +49,7 @@ class PlatformInstance(DagsterInstance):
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
         """Have what runs need ready in the daemon, which alone has a heartbeat, one for each of its threads."""
         super().add_daemon_heartbeat(daemon_heartbeat)
+        os.environ.setdefault(BACKFILLS_WAIT, "1")
         if daemon_heartbeat.daemon_type == QueuedRunCoordinatorDaemon.daemon_type():
             set_limits(self, Settings())
         if daemon_heartbeat.daemon_type == READER:

@@ -64,19 +64,19 @@ class _Step(NamedTuple):
         return self.failed.error.rpartition(".")[2]
 
 
-class _NotMade(NamedTuple):
+class NotMade(NamedTuple):
     """Partitions of one asset that the run planned and did not make, and the step that was to."""
 
     step: str
     partitions: list[str]
 
 
-_Left = dict[dg.AssetKey, _NotMade]
+Left = dict[dg.AssetKey, NotMade]
 
 
 def failures_of(places: Places, run: dg.DagsterRun, event: int, message: str, ended_at: datetime) -> list[Failure]:
     """The alerts of a failed run; `message` is what the run itself says, which counts where no step failed."""
-    left, steps = _not_made(places.instance, run.run_id), _failed_steps(places.instance, run.run_id)
+    left, steps = not_made(places.instance, run.run_id), _failed_steps(places.instance, run.run_id)
     if not steps:
         lost = FailedStep("", "resource" if "crash" in message.lower() else "transient", "", 1, message)
         return [_failure(places, run, _Step(lost, event, ended_at), left)]
@@ -89,7 +89,7 @@ def failures_of(places: Places, run: dg.DagsterRun, event: int, message: str, en
     ]
 
 
-def _failure(places: Places, run: dg.DagsterRun, step: _Step, left: _Left) -> Failure:
+def _failure(places: Places, run: dg.DagsterRun, step: _Step, left: Left) -> Failure:
     job, pipeline = f"{JOB}{run.job_name}", pipeline_of(run)
     main = next((key for key in left if "__".join(key.path) == step.root), next(iter(left), None))
     affected = [Affected(key.to_user_string(), part, step.event) for key, (_, parts) in left.items() for part in parts]
@@ -157,12 +157,13 @@ def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[_Step]:
     ]
 
 
-def _not_made(instance: dg.DagsterInstance, run_id: str) -> _Left:
+def not_made(instance: dg.DagsterInstance, run_id: str) -> Left:
+    """By asset, what a run planned and did not make."""
     made = {(key, part) for _, key, part in asset_events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)}
-    left: _Left = {}
+    left: Left = {}
     for step, key, part in asset_events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
         if (key, part) not in made:
-            left.setdefault(key, _NotMade(step, [])).partitions.append(part)
+            left.setdefault(key, NotMade(step, [])).partitions.append(part)
     return left
 
 

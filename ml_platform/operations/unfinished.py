@@ -33,7 +33,7 @@ def unfinished(instance: dg.DagsterInstance, assets: Sequence[str], *, is_retrie
     """
     runs: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for asset in assets:
-        for partition, run_id in _attempts(instance, asset).items():
+        for partition, run_id in open_attempts(instance, asset).items():
             runs[run_id].setdefault(asset, []).append(partition)
     if not runs:
         return []
@@ -42,7 +42,7 @@ def unfinished(instance: dg.DagsterInstance, assets: Sequence[str], *, is_retrie
     return [finding for finding in found if finding]
 
 
-def _attempts(instance: dg.DagsterInstance, asset: str) -> Mapping[str, str]:
+def open_attempts(instance: dg.DagsterInstance, asset: str) -> Mapping[str, str]:
     """By partition, the run that was to make it last and has not."""
     key, log = dg.AssetKey(asset.split("/")), instance.event_log_storage
     tried = log.get_latest_asset_partition_materialization_attempts_without_materializations(key)

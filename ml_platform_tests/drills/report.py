@@ -17,7 +17,18 @@ from pathlib import Path
 
 from ml_platform_tests.drills.drill import Drill, DrillResult
 
-MODULES = ("processes", "trainings", "scarcity", "sources", "alerts", "degraded", "champions", "many_days", "replays")
+MODULES = (
+    "processes",
+    "trainings",
+    "scarcity",
+    "sources",
+    "alerts",
+    "degraded",
+    "champions",
+    "many_days",
+    "replays",
+    "backfills",
+)
 """Modules of this package that have a list `DRILLS`; their order is that of the table."""
 HEAD = ("fault", "what happened", "attempts", "seconds to recovery", "recomputed", "served meanwhile", "alerts", "lost")
 
