@@ -56,7 +56,8 @@ class DagsterUi(NamedTuple):
         dialog.get_by_role("textbox").fill(partitions)
         dialog.get_by_role("textbox").press("Enter")
         dialog.get_by_role("button", name=re.compile("^Launch")).click()
-        self.page.get_by_text("View", exact=True).click()
+        # the note that offers this moves in and goes again by itself: no waiting until it stands still
+        self.page.get_by_text("View", exact=True).dispatch_event("click")
         self.page.wait_for_url("**/runs/**")
 
     def open_partitions(self, asset: str) -> None:
