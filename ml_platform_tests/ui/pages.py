@@ -16,7 +16,7 @@ SCREENSHOTS = PROJECT_ROOT / "build" / "ui"
 
 _EDGES = """() => {
   const groups = [...document.querySelectorAll("foreignObject.group")].map(box => ({
-    name: box.textContent.trim(),
+    name: box.querySelector("[data-tooltip]")?.dataset.tooltip ?? box.textContent.trim(), // the text may be cut
     left: box.x.baseVal.value, right: box.x.baseVal.value + box.width.baseVal.value,
     top: box.y.baseVal.value, bottom: box.y.baseVal.value + box.height.baseVal.value}));
   const at = (side, {x, y}) => groups.find(
