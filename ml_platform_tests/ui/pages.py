@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from ml_platform.settings import PROJECT_ROOT
 
@@ -56,8 +56,9 @@ class DagsterUi(NamedTuple):
         dialog.get_by_role("textbox").fill(partitions)
         dialog.get_by_role("textbox").press("Enter")
         dialog.get_by_role("button", name=re.compile("^Launch")).click()
-        # the note that offers this moves in and goes again by itself: no waiting until it stands still
-        self.page.get_by_text("View", exact=True).dispatch_event("click")
+        expect(dialog).to_be_hidden()
+        self.go_to("Runs")  # the note that offers to lead there goes by itself, on a busy machine before it is clicked
+        self.page.get_by_text("View", exact=True).first.click()
         self.page.wait_for_url("**/runs/**")
 
     def open_partitions(self, asset: str) -> None:
