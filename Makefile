@@ -16,7 +16,7 @@ ON_s3 := $(BIN)/ml-platform with-s3 --
 ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
-.PHONY: help setup demo summary replay dev test faults drills check bench bench-storage clean
+.PHONY: help setup demo summary replay dev test test-ui faults drills check bench bench-storage clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -38,6 +38,11 @@ dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 
 test: $(READY) ## All tests, recorded for `ml-platform score`
 	@$(BIN)/pytest -q -n auto --dist loadfile -p ml_platform_tests.recording
+
+test-ui: $(READY) ## The browser test of the UI alone, with Debian's chromium; leaves screenshots
+	@rm -rf build/ui
+	@$(BIN)/pytest -q -n 0 ml_platform_tests/ui
+	@if [ -d build/ui ]; then echo "Screenshots: $$(echo build/ui/*.png)"; fi
 
 faults: $(READY) ## Every operation on storage, interrupted at every request: takes hours
 	@$(BIN)/python -m ml_platform_tests.faults.report

@@ -53,8 +53,12 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def dagster_dev(home: Path, log: Path) -> Iterator[Server]:
-    """The server on the history of `home`, once its locations are loaded; every process of it ends with the block."""
+def dagster_dev(home: Path, log: Path, timeout_seconds: float = START_TIMEOUT_SECONDS) -> Iterator[Server]:
+    """The server on the history of `home`, once its locations are loaded; every process of it ends with the block.
+
+    Raises:
+        RuntimeError: it ended, was not up within `timeout_seconds`, or a location failed; with the end of its log.
+    """
     port = _free_port()
     command = [
         sys.executable,
@@ -70,26 +74,24 @@ def dagster_dev(home: Path, log: Path) -> Iterator[Server]:
         "--code-server-log-level",
         "info",
     ]
+    # without a DAGSTER_HOME there would be a temporary one in the repository, which a server that is killed leaves
+    variables = {**environment(home), "DAGSTER_HOME": str(PROJECT_ROOT)}
     started = time.monotonic()
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, env=environment(home), stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)
     try:
-        yield _loaded(Server(f"http://127.0.0.1:{port}/graphql", 0.0, {}), process, started, log)
+        yield _loaded(Server(f"http://127.0.0.1:{port}/graphql", 0.0, {}), process, started, log, timeout_seconds)
     finally:
         end(family(process.pid))
         process.wait(timeout=30)
 
 
-def _loaded(server: Server, process: "subprocess.Popen[bytes]", started: float, log: Path) -> Server:
-    """The server with its times, looked at ten times a second.
-
-    Raises:
-        RuntimeError: it ended, did not answer in time, or a location failed; with the end of its log.
-    """
+def _loaded(
+    server: Server, process: "subprocess.Popen[bytes]", started: float, log: Path, timeout_seconds: float
+) -> Server:
+    """The server with its times, looked at ten times a second."""
     loaded = dict[str, float]()
-    while process.poll() is None and time.monotonic() - started < START_TIMEOUT_SECONDS:
+    while process.poll() is None and time.monotonic() - started < timeout_seconds:
         entries = _entries(server)
         now = time.monotonic() - started
         for location in _code_servers(log.read_text()):
@@ -101,7 +103,7 @@ def _loaded(server: Server, process: "subprocess.Popen[bytes]", started: float, 
                 raise RuntimeError(f"dagster dev cannot load {', '.join(failed)}: {log.read_text()[-3000:]}")
             return server._replace(answered_after=now, loaded_after=loaded)
         time.sleep(POLL_EVERY_SECONDS)
-    raise RuntimeError(f"dagster dev did not come up in {START_TIMEOUT_SECONDS:g} s: {log.read_text()[-3000:]}")
+    raise RuntimeError(f"dagster dev did not come up in {timeout_seconds:g} s: {log.read_text()[-3000:]}")
 
 
 def _code_servers(log: str) -> list[str]:
