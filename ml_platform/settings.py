@@ -72,8 +72,8 @@ class Settings(BaseSettings):
     sensors: Annotated[tuple[SensorKind, ...], NoDecode] = Field(
         ("recompute",),
         description="What runs by itself unless switched in the UI, separated by commas, or `all`: "
-        f"{', '.join(get_args(SensorKind))}. Unless set, only what has degraded partitions made again; nothing if set to "
-        "nothing.",
+        f"{', '.join(get_args(SensorKind))}. Unless set, only what has degraded partitions made again; nothing if set "
+        "to nothing.",
     )
     recovery_first_seconds: float = Field(
         120.0, ge=0, description="How long after its failure a run is first re-executed by the sensor of kind recovery."

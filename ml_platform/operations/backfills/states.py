@@ -71,6 +71,6 @@ class States:
     def _missing_findings(self, catalog: Catalog, table: Table) -> Iterator[Finding]:
         now = dt.datetime.now(dt.UTC)
         found = Published(table, self._location.tables().published(table.name))
-        yield from missing(catalog.use_case, found, now)
-        if table.is_daily:
+        yield from missing(catalog.use_case, found, self._instance, now)
+        if table.by == "day":
             yield from late(catalog.use_case, found, self._instance, now)
