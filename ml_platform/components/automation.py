@@ -47,13 +47,14 @@ class Wanted(NamedTuple):
 
     `contents` tells the state of each partition that may need one; a state that was asked for is not asked for again.
     `settled` are those of them that are known to be as they should be: they are remembered without a run. A partition
-    that is left out is forgotten, so its state counts as new when it comes back. `waits` are sentences about what is
-    not asked for, and why.
+    that is left out is forgotten, so its state counts as new when it comes back. `held` are partitions that are not
+    asked for now: what is remembered of them stays as it is. `waits` are sentences about what is not asked for.
     """
 
     contents: Mapping[str, str]
     settled: frozenset[str] = frozenset()
     waits: Sequence[str] = ()
+    held: frozenset[str] = frozenset()
 
 
 class Wait(NamedTuple):
@@ -125,7 +126,9 @@ def decide(
 ) -> Decision:
     """What to ask for now; `outcomes` tells of each of `progress.runs` by key, `order` is the calendar's."""
     places = {partition: place for place, partition in enumerate(order)}
-    contents = {key: short(wanted.contents[key]) for key in order if key in wanted.contents}
+    known = {key: progress.seen[key] for key in wanted.held if key in progress.seen}
+    contents = {key: short(wanted.contents[key]) for key in order if key in wanted.contents and key not in wanted.held}
+    contents |= known
     progress = _as_ordered(_with_outcomes(progress, outcomes, after, places), places)
     progress = _without_gone(progress, contents)
     changed = {key: content for key, content in contents.items() if progress.seen.get(key) != content}

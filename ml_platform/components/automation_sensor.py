@@ -27,6 +27,7 @@ from ml_platform.storage.location import StorageLocation
 REQUEST_TAG = "ml_platform/request"
 """Run tag that says which request of which sensor a run answers; a re-execution has it too."""
 
+UNFINISHED = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
 _FAILED_LOOKED_AT = 20  # each tick looks whether a failed run was re-executed, for the first so many
 
 Look = Callable[[dg.SensorEvaluationContext], Wanted | Wait]
@@ -153,8 +154,7 @@ def outcomes_of(instance: dg.DagsterInstance, sensor: str, progress: Progress) -
 
 def is_busy(instance: dg.DagsterInstance, job_name: str) -> bool:
     """Whether a run of the job is queued or running, whoever asked for it."""
-    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
-    return bool(instance.get_runs(RunsFilter(job_name=job_name, statuses=unfinished), limit=1))
+    return bool(instance.get_runs(RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1))
 
 
 def _recent_ticks(context: dg.SensorEvaluationContext) -> Sequence[InstigatorTick]:

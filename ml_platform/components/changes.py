@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster._core.definitions.asset_key import AssetOrCheckKey
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
-from dagster._core.storage.dagster_run import FINISHED_STATUSES, DagsterRunStatus, RunsFilter
+from dagster._core.storage.dagster_run import RunsFilter
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
-from ml_platform.components.automation_sensor import default_status, is_busy, is_on
+from ml_platform.components.automation_sensor import UNFINISHED, default_status, is_on
 from ml_platform.components.use_case import UseCase
 from ml_platform.settings import SensorKind, Settings
 from ml_platform.storage.location import StorageLocation
@@ -85,21 +85,19 @@ def follows_changes(instance: dg.DagsterInstance, use_case: UseCase) -> bool:
 
 def is_following(instance: dg.DagsterInstance, use_case: UseCase) -> bool:
     """Whether something that the sensor asked for is not finished."""
-    tags = {SENSOR_NAME_TAG: _name(use_case)}
-    runs = RunsFilter(tags=tags, statuses=[status for status in DagsterRunStatus if status not in FINISHED_STATUSES])
-    if instance.get_runs(runs, limit=1):
-        return True
+    return bool(following_runs(instance, use_case)) or has_open_backfill(instance, use_case)
+
+
+def following_runs(instance: dg.DagsterInstance, use_case: UseCase) -> Sequence[dg.DagsterRun]:
+    """Runs that the sensor asked for and that are not finished."""
+    return instance.get_runs(RunsFilter(tags={SENSOR_NAME_TAG: _name(use_case)}, statuses=UNFINISHED))
+
+
+def has_open_backfill(instance: dg.DagsterInstance, use_case: UseCase) -> bool:
+    """Whether a backfill that the sensor asked for is not finished."""
     unfinished = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
     backfills = instance.get_backfills(BulkActionsFilter(statuses=unfinished))
-    return any(tags.items() <= backfill.tags.items() for backfill in backfills)
-
-
-def days_at_work(instance: dg.DagsterInstance, use_case: UseCase) -> str:
-    """What is at work on the tables by day, for whoever waits until they are as they should be; empty if nothing is."""
-    days_job = f"build_{use_case.name}_days"  # of the data location
-    if is_busy(instance, days_job):
-        return f"A run of {days_job} is not finished"
-    return "What follows from changed tables is not finished" if is_following(instance, use_case) else ""
+    return any(backfill.tags.get(SENSOR_NAME_TAG) == _name(use_case) for backfill in backfills)
 
 
 def _name(use_case: UseCase) -> str:

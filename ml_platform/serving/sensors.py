@@ -19,7 +19,7 @@ from ml_platform.components.automation_sensor import (
     over,
     seen_by,
 )
-from ml_platform.components.changes import days_at_work
+from ml_platform.components.days_at_work import days_at_work
 from ml_platform.components.schedules import daily
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
@@ -119,8 +119,6 @@ def _open_days(deployment: Deployment, use_case: UseCase) -> Look:
     """Each day that has features and a champion, by the content of the one and the bytes of the other."""
 
     def look(context: dg.SensorEvaluationContext) -> Wanted | Wait:
-        if at_work := days_at_work(context.instance, use_case):
-            return Wait(f"{at_work}; days are looked at when it is.")
         location, table = location_of(context), f"{use_case.name}/{deployment.predictions.features}"
         promotions = recorded_promotions(location.artifacts(), f"{use_case.name}/{deployment.champion.name}")
         known = [promotion for promotion in promotions if promotion.champion]
@@ -134,8 +132,12 @@ def _open_days(deployment: Deployment, use_case: UseCase) -> Look:
         days = [day for day in published if day >= first]
         champions = champions_by_day(known, [dt.date.fromisoformat(day) for day in days])
         by_day = {str(day): champion for day, champion in champions.items()}
+        at_work = days_at_work(context.instance, use_case)
+        held = sorted(day for day in days if at_work.covers(day))
         return Wanted(
-            {day: f"{published[day].content_hash} {by_day[day].version} {by_day[day].sha256}" for day in days}
+            {day: f"{published[day].content_hash} {by_day[day].version} {by_day[day].sha256}" for day in days},
+            waits=[f"Being built: {named(held)}."] if held else [],
+            held=frozenset(held),
         )
 
     return look

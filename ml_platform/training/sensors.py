@@ -20,7 +20,7 @@ from ml_platform.components.automation_sensor import (
     over,
     seen_by,
 )
-from ml_platform.components.changes import days_at_work
+from ml_platform.components.days_at_work import days_at_work
 from ml_platform.components.schedules import Ready
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
@@ -80,13 +80,15 @@ def training_sensor(use_case: UseCase, model: ModelConfig, job: Job) -> dg.Senso
 
     def months(context: dg.SensorEvaluationContext) -> Wanted | Wait:
         location = location_of(context)
-        if at_work := days_at_work(context.instance, use_case):
-            return Wait(f"{at_work}; months are looked at when it is.")
         try:
             now = current_roots(location, use_case, [model])
         except TableNotFoundError as error:
             return Wait(f"{error.what} There is nothing to learn from.")
-        return months_to_train(location, use_case, model, now, seen_by(context))
+        wanted = months_to_train(location, use_case, model, now, seen_by(context))
+        at_work = days_at_work(context.instance, use_case)
+        held = sorted(month for month in wanted.contents if at_work.begins_before(month))
+        waits = [*wanted.waits, *([f"Days before these are being built: {named(held)}."] if held else [])]
+        return wanted._replace(waits=waits, held=frozenset(held))
 
     return content_sensor(
         f"{job.name}_on_new_content",

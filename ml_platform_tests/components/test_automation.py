@@ -134,6 +134,15 @@ def test_what_failed_for_want_of_it_is_made_whole_after_a_run_that_succeeded() -
     assert runs == [((DAYS[1],), False), ((DAYS[2],), True)]
 
 
+def test_what_is_held_is_not_asked_for_and_not_forgotten() -> None:
+    first = tick(Progress(), {DAYS[0]: "a"})
+    done = ended(first.progress, "succeeded")
+    held = decide(first.progress, Wanted({DAYS[0]: "b", DAYS[1]: "a"}, held=frozenset(DAYS[:2])), done, DAYS, Paging())
+    assert held.requests == ()
+    assert tick(held.progress, {DAYS[0]: "a"}).requests == ()
+    assert days_of(tick(held.progress, {DAYS[0]: "b"})) == [(DAYS[0],)]
+
+
 def test_what_is_known_to_be_settled_is_remembered_without_a_run() -> None:
     wanted = Wanted({DAYS[0]: "a", DAYS[1]: "a"}, settled=frozenset({DAYS[0]}))
     decision = decide(Progress(), wanted, {}, DAYS, Paging())

@@ -66,6 +66,19 @@ def test_another_champion_has_its_days_predicted_again(world: World) -> None:
     assert sensors.tick(f"{PREDICT}_on_new_features").ranges == ["2013-10-01 to 2013-10-02"]
 
 
-def test_days_wait_for_the_runs_that_build_them(world: World) -> None:
-    world.instance.add_run(dg.DagsterRun("build_flights_days", status=dg.DagsterRunStatus.STARTED))
-    assert "build_flights_days is not finished" in sensors_of(world).tick(f"{PREDICT}_on_new_features").told
+def test_days_wait_for_the_runs_that_build_them_and_others_do_not(world: World) -> None:
+    world.land(DAYS[:2])
+    world.promote(OCTOBER)
+    building = dg.DagsterRun("build_flights_days", tags={"dagster/partition": "2013-10-02"})
+    world.instance.add_run(building.with_status(dg.DagsterRunStatus.STARTED))
+    sensors = sensors_of(world)
+    assert sensors.tick(f"{PREDICT}_on_new_features", job=PREDICT).ranges == ["2013-10-01"]
+    assert "Being built: 2013-10-02." in sensors.tick(f"{PREDICT}_on_new_features").told
+
+
+def test_what_follows_from_tables_that_changed_holds_up_every_day(world: World) -> None:
+    world.land(DAYS[:2])
+    world.promote(OCTOBER)
+    tags = {"dagster/sensor_name": "build_flights_tables_on_changed_inputs"}
+    world.instance.add_run(dg.DagsterRun("__ASSET_JOB", tags=tags, status=dg.DagsterRunStatus.STARTED))
+    assert sensors_of(world).tick(f"{PREDICT}_on_new_features").requests == []
