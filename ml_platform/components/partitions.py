@@ -32,5 +32,5 @@ def as_days(partitions: Iterable[str]) -> list[dt.date]:
 
 def rows_among(frame: Frame, column: str, partitions: Iterable[str]) -> Frame:
     """The rows of these partitions; the type of their column says what a key stands for there, a day or a text."""
-    dtype = frame.lazy().collect_schema()[column]
-    return frame.filter(pl.col(column).is_in(pl.Series(list(partitions), dtype=pl.String).cast(dtype).to_list()))
+    is_day = frame.lazy().collect_schema()[column] == pl.Date
+    return frame.filter(pl.col(column).is_in(as_days(partitions) if is_day else list(partitions)))

@@ -167,7 +167,7 @@ def open_calendar(days: Sequence[str], now: str) -> tuple[list[Finding], list[Fi
     published = Published(table, dict.fromkeys(days, PartitionState("", 1)))
     at = dt.datetime.fromisoformat(now).replace(tzinfo=dt.UTC)
     with dg.DagsterInstance.ephemeral() as instance:
-        return list(late(use_case, published, instance, at)), list(missing(use_case, published, at))
+        return list(late(use_case, published, instance, at)), list(missing(use_case, published, instance, at))
 
 
 def test_days_after_the_newest_are_late_from_their_deadline_on_and_a_gap_is_missing() -> None:
