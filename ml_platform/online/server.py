@@ -71,8 +71,7 @@ class Background:
         failure = self._attempt(follower.look)
         if failure:
             self.parts.metrics.failed_looks.inc()
-        broken = [*follower.unusable(), *service.broken.values()]
-        service.broken.clear()
+        broken = [*follower.unusable(), *service.breakdowns()]
         self.troubles.settle("cannot be followed", failure)
         self.troubles.settle("champion", "; ".join(dict.fromkeys(broken)))
 

@@ -50,11 +50,16 @@ class OnlineService:
     most_rows: int
     requests: RowRequests = field(init=False)
     broken: dict[str, str] = field(default_factory=dict)
-    """By the hash of its bytes, a champion in memory that did not answer, and why; emptied by who follows."""
+    """By the hash of its bytes, a champion in memory that did not answer when it was last asked, and why."""
 
     def __post_init__(self) -> None:
         """Make the schema of requests from the contract of the rows."""
         self.requests = RowRequests(self.follower.model.rows.contract, self.follower.model.row)
+
+    def breakdowns(self) -> list[str]:
+        """Why champions that answer for some day did not, when they were last asked."""
+        current = {month.champion.sha256 for month in self.follower.now.champions.months}
+        return [why for sha256, why in tuple(self.broken.items()) if sha256 in current]
 
     @property
     def lacks(self) -> list[str]:
@@ -98,8 +103,12 @@ class OnlineService:
 
     def _answer(self, month: Month, features: pl.DataFrame) -> Answer:
         found = answer(month, features)
-        if found.why and not month.failures:
+        if month.failures:  # known since it was loaded
+            return found
+        if found.why:
             self.broken[month.champion.sha256] = found.why
+        else:
+            self.broken.pop(month.champion.sha256, None)
         return found
 
     def _predicted(

@@ -1,6 +1,7 @@
 """The HTTP side: answers, refusals, limits and what is seen from outside."""
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -206,3 +207,31 @@ def test_what_was_served_while_the_store_is_away_is_published_later(start: Calla
     log.tables = store
     log.publish()
     assert served.world.tables.scan("flights/delay_predictions_served").select(pl.len()).collect().item() == 1
+
+
+def test_a_champion_that_does_not_answer_is_an_alert_until_it_does(start: Callable[..., Served]) -> None:
+    served = start()
+    center = served.background.troubles.center
+    served.background._look()
+    served.background.parts.service.broken[_champion(served)] = "champion 1 raised ValueError"
+    served.background._look()
+    served.background._look()
+    [told] = center.open()
+    assert (told.alert.kind, told.alert.severity, told.times) == ("online", "error", 1)
+    assert served.predict(request(flights().head(1))).status_code == 200
+    served.background._look()
+    assert center.open() == []
+
+
+def test_a_store_that_is_gone_is_an_alert_and_a_count(start: Callable[..., Served]) -> None:
+    served = start()
+    shutil.rmtree(served.world.settings.data_uri.removeprefix("file://"))
+    served.background._look()
+    [told] = served.background.troubles.center.open()
+    assert told.alert.subject == "online flights_delay: cannot be followed"
+    assert "ml_platform_online_failed_looks_total 1.0" in served.client.get("/metrics").text
+
+
+def _champion(served: Served) -> str:
+    """Hash of the champion's bytes."""
+    return served.background.parts.service.follower.now.champions.months[0].champion.sha256
