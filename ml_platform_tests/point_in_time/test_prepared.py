@@ -6,6 +6,7 @@ import pytest
 from ml_platform.errors import DefinitionError
 from ml_platform.point_in_time.features import KnownTable, rows_to_predict
 from ml_platform.point_in_time.prepared import PreparedHistory
+from ml_platform.point_in_time.timeline import FEW_ROWS
 from ml_platform.use_cases.flights.contract import CleanFlights
 from ml_platform.use_cases.flights.features import delay_features, prediction_at
 from ml_platform_tests.point_in_time.test_windows import ask, latest, still_open, sums, three_events
@@ -53,3 +54,11 @@ def test_outside_of_the_block_the_events_are_looked_at_again() -> None:
     with history.recording():
         sums(ask(60), three_events())
     assert sums(ask(60), three_events().clear()).rows() == [(0, 0)]
+
+
+def test_many_rows_at_once_are_answered_as_few_are() -> None:
+    few = ask(*range(0, 120, 3))
+    many = pl.concat([few] * (FEW_ROWS // few.height + 2))
+    assert many.height > FEW_ROWS >= few.height
+    assert sums(many, three_events()).head(few.height).equals(sums(few, three_events()))
+    assert latest(many, three_events())[: few.height] == latest(few, three_events())
