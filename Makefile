@@ -16,7 +16,7 @@ ON_s3 := $(BIN)/ml-platform with-s3 --
 ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
-.PHONY: help setup demo summary replay dev test test-ui faults drills check bench bench-storage clean
+.PHONY: help setup demo summary replay dev test test-ui faults drills check bench bench-storage bench-serve clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ bench: $(READY) ## The platform measured against a plain script
 
 bench-storage: $(READY) ## Tables measured as they grow to ten years of days, on local files and on S3
 	@$(BIN)/python -m benchmarks.storage
+
+bench-serve: $(READY) ## The online service against the least that serves and `mlflow models serve`, with the model of the last demo
+	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks.serving
 
 clean: ## Remove all local state: tables, runs, models (keeps the virtual environment)
 	rm -rf -- "$(HOME_DIR)"

@@ -18,6 +18,7 @@ from ml_platform.commands import (
     replay,
     reproduce,
     score,
+    serve,
     status,
     tables,
     trace,
@@ -96,6 +97,7 @@ models.register(app)
 replay.register(app)
 reproduce.register(app)
 score.register(app)
+serve.register(app)
 status.register(app)
 tables.register(app)
 object_server.register(app)

@@ -33,7 +33,9 @@ PlatformError
 │   └── NotEnoughDataError
 ├── ServingError
 │   ├── ModelUnusableError               a model that cannot be loaded, or gives no probabilities
-│   └── NoModelAnswersError              every rung of the model ladder was tried
+│   ├── NoModelAnswersError              every rung of the model ladder was tried
+│   ├── RequestRefusedError              a request to the online service that cannot be answered as asked
+│   └── NotReadyError                    the online service has no model, or no history, to answer with yet
 ├── AlertNotFoundError               no open alert, or several, that fit what was asked
 ├── RegistryError
 │   ├── RegistryUnreachableError         the store that keeps the registry does not answer
@@ -59,9 +61,12 @@ PlatformError
 Belongs here: what went wrong, as a class, and of which kind it is. Does not: how it is retried or told (`recovery`).
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 ErrorClass = Literal["transient", "throttled", "resource", "data", "code", "cancelled"]
+
+RefusalCode = Literal["invalid", "too_large", "out_of_reach"]
 
 
 class PlatformError(Exception):
@@ -249,6 +254,22 @@ class NoModelAnswersError(ServingError):
     """No rung of the model ladder could predict."""
 
     error_class = "data"
+
+
+class RequestRefusedError(ServingError):
+    """A request to the online service that cannot be answered as asked; `problems` are its fields that are wrong."""
+
+    error_class = "data"
+
+    def __init__(self, what: str, *, code: RefusalCode = "invalid", problems: Sequence[Any] = (), **told: str) -> None:
+        self.code, self.problems = code, tuple(problems)
+        super().__init__(what, **told)
+
+
+class NotReadyError(ServingError):
+    """The online service has no model, or no history, to answer with yet."""
+
+    error_class = "transient"
 
 
 class AlertNotFoundError(PlatformError):

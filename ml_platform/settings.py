@@ -116,6 +116,33 @@ class Settings(BaseSettings):
     )
     mlflow_slots: int = Field(4, ge=1, description="Steps of all runs that may speak with MLflow at once.")
 
+    serve_token: SecretStr | None = Field(
+        None,
+        description="Token that requests to the online service carry; it listens beyond this machine only with one.",
+    )
+    serve_days: int = Field(
+        14, ge=1, description="Of how many days, up to the newest that is published, the online service answers for."
+    )
+    serve_follow_seconds: float = Field(
+        2.0, gt=0, description="How often the online service looks for another champion and for new days."
+    )
+    serve_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Requests that the online service works on at once.",
+    )
+    serve_most_waiting: int = Field(
+        64,
+        ge=1,
+        description="Requests that may be worked on or wait at the online service; one more is told to come again.",
+    )
+    serve_most_rows: int = Field(10_000, ge=1, description="Rows of one request to the online service.")
+    serve_most_body_bytes: int = Field(8_000_000, ge=1_000, description="Bytes of one request to the online service.")
+    serve_timeout_seconds: float = Field(
+        10.0, gt=0, description="How long a request to the online service may take to arrive, and then to be answered."
+    )
+    serve_log_seconds: float = Field(60.0, gt=0, description="How often what was served is written to its table.")
+
     @field_validator("sensors", mode="before")
     @classmethod
     def sensors_are_known(cls, value: object) -> object:

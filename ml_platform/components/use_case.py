@@ -14,14 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ml_platform.components.names import PartitionNoun
 from ml_platform.components.partitions import By
+from ml_platform.components.references import resolve
 from ml_platform.errors import DefinitionError, ErrorClass
 from ml_platform.recovery.error_classes import type_name
 from ml_platform.recovery.retries import Idempotency, StepRetries
-from ml_platform.settings import PROJECT_ROOT
 
-USE_CASES_PACKAGE = "ml_platform.use_cases"
 FILE_NAME = "use_case.yaml"
-USE_CASES = PROJECT_ROOT / "ml_platform" / "use_cases"
 
 
 class UseCase(BaseModel):
@@ -126,31 +124,7 @@ class UseCase(BaseModel):
         Raises:
             DefinitionError: no such module, or nothing of that name in it.
         """
-        module_name, separator, attribute = reference.partition(":")
-        if not separator:
-            raise DefinitionError(
-                f"'{reference}' in use case '{self.name}' does not name a function or a contract.",
-                expected="module:name, as in features:delay_features",
-                got=f"'{reference}'",
-            )
-        full_name = f"{USE_CASES_PACKAGE}.{self.name}.{module_name}"
-        try:
-            module = importlib.import_module(full_name)
-        except ModuleNotFoundError as error:
-            if error.name != full_name:
-                raise
-            raise DefinitionError(
-                f"'{reference}' in use case '{self.name}': there is no module {module_name}.py in its folder.",
-                remedy=f"Create use_cases/{self.name}/{module_name}.py, or correct the name in defs.yaml.",
-            ) from error
-        if not hasattr(module, attribute):
-            public = sorted(name for name in vars(module) if not name.startswith("_"))
-            raise DefinitionError(
-                f"'{reference}' in use case '{self.name}': {module_name}.py has nothing of that name.",
-                expected=f"one of {', '.join(public)}",
-                got=f"'{attribute}'",
-            )
-        return getattr(module, attribute)
+        return resolve(self.name, reference)
 
     def _error_type(self, reference: str) -> type[BaseException]:
         try:

@@ -3,8 +3,9 @@
 Belongs here: the integer arithmetic below `windows`. Does not: frames with meaning, or anything inexact.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,38 @@ from ml_platform.errors import DefinitionError
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 NO_ENTITY = -1
+FEW_ROWS = 64
+"""Up to so many rows are looked up one by one, which costs less than joining them."""
+_CODE = "__entity"
 
 
-class EntityCodes(NamedTuple):
-    """The entity of each row and each event as a number; a row whose entity has no event is `NO_ENTITY`."""
+class Entities:
+    """The entities of some events, the distinct values of the columns `by`, as numbers; without columns all are one."""
 
-    rows: Integers
-    events: Integers
+    def __init__(self, events: pl.DataFrame, by: Sequence[str]) -> None:
+        """Number the entities; `codes` is that of each event."""
+        self._by = list(by)
+        self._numbered = events.select(self._by).unique().with_row_index(_CODE) if by else pl.DataFrame()
+        self.codes = self._joined(events)
+
+    def of(self, rows: pl.DataFrame) -> Integers:
+        """The entity of each row; `NO_ENTITY` where no event has it."""
+        if not self._by or rows.height > FEW_ROWS:
+            return self._joined(rows)
+        found = [self._by_values.get(values, NO_ENTITY) for values in rows.select(self._by).iter_rows()]
+        return np.array(found, dtype=np.int64)
+
+    @cached_property
+    def _by_values(self) -> Mapping[tuple[object, ...], int]:
+        return {tuple(values): code for code, *values in self._numbered.iter_rows()}
+
+    def _joined(self, frame: pl.DataFrame) -> Integers:
+        if not self._by:
+            return np.zeros(frame.height, dtype=np.int64)
+        joined = frame.select(self._by).join(
+            self._numbered, on=self._by, how="left", nulls_equal=True, maintain_order="left"
+        )
+        return joined.get_column(_CODE).cast(pl.Int64).fill_null(NO_ENTITY).to_numpy()
 
 
 class Timeline:
@@ -57,23 +83,6 @@ class Timeline:
         totals = np.zeros(len(measure) + 1, dtype=np.int64)
         np.cumsum(measure[self.order], out=totals[1:])
         return totals
-
-
-def entity_codes(rows: pl.DataFrame, events: pl.DataFrame, by: Sequence[str]) -> EntityCodes:
-    """Number the entities, the distinct values of the columns `by`; without columns all is one entity."""
-    if not by:
-        return EntityCodes(np.zeros(rows.height, dtype=np.int64), np.zeros(events.height, dtype=np.int64))
-    entities = events.select(by).unique().with_row_index("__entity")
-    rows_code, events_code = (
-        frame.select(by)
-        .join(entities, on=list(by), how="left", nulls_equal=True, maintain_order="left")
-        .get_column("__entity")
-        .cast(pl.Int64)
-        .fill_null(NO_ENTITY)
-        .to_numpy()
-        for frame in (rows, events)
-    )
-    return EntityCodes(rows_code, events_code)
 
 
 def microseconds(instants: pl.Series) -> Integers:

@@ -8,12 +8,14 @@ Belongs here: windows, as-of values and open intervals over the moment of knowin
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from ml_platform.errors import DefinitionError
-from ml_platform.point_in_time.timeline import Integers, Timeline, entity_codes, microseconds
+from ml_platform.point_in_time.prepared import prepared
+from ml_platform.point_in_time.timeline import Entities, Integers, Timeline, microseconds
 
 _MINUTE = 60_000_000
 
@@ -36,18 +38,19 @@ def known_window_sums(
     Raises:
         DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
     """
-    known = events.filter(pl.col(known_at).is_not_null())
-    entities = entity_codes(rows, known, by)
-    timeline = Timeline(entities.events, microseconds(known.get_column(known_at)))
-    instants = microseconds(rows.get_column(at))
-    order = np.lexsort((instants, entities.rows))
-    totals = {name: timeline.running_total(_integers(known, name)) for name in measures}
-    until = timeline.known_by(entities.rows, instants, order)
+
+    def known() -> _Known:
+        return _Known.of(events.filter(_is_known(known_at)), by, known_at, measures)
+
+    history = prepared(("sums", *by, known_at, *measures), known)
+    entities, instants = history.entities.of(rows), microseconds(rows.get_column(at))
+    order = np.lexsort((instants, entities))
+    until = history.timeline.known_by(entities, instants, order)
     columns: dict[str, Integers] = {}
     for label, width in widths.items():
-        since = timeline.known_by(entities.rows, instants - _microseconds(width), order)
+        since = history.timeline.known_by(entities, instants - _microseconds(width), order)
         columns[f"count_{label}"] = until - since
-        columns |= {f"{name}_{label}": total[until] - total[since] for name, total in totals.items()}
+        columns |= {f"{name}_{label}": total[until] - total[since] for name, total in history.totals.items()}
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
 
@@ -65,16 +68,19 @@ def last_known(
 
     Of several events at one instant, the one with the greatest values wins, whatever the order of the input.
     """
-    known = events.filter(pl.col(known_at).is_not_null()).sort(*columns, nulls_last=False)
-    entities = entity_codes(rows, known, by)
-    timeline = Timeline(entities.events, microseconds(known.get_column(known_at)))
-    instants = microseconds(rows.get_column(at))
-    order = np.lexsort((instants, entities.rows))
-    until = timeline.known_by(entities.rows, instants, order)
-    since = timeline.known_by(entities.rows, instants - _microseconds(max_age), order)
-    latest = pl.Series(timeline.order, dtype=pl.Int64).gather(pl.Series(np.maximum(until - 1, 0)), null_on_oob=True)
+
+    def latest_last() -> _Known:
+        return _Known.of(events.filter(_is_known(known_at)).sort(*columns, nulls_last=False), by, known_at, (), columns)
+
+    history = prepared(("last", *by, known_at, *columns), latest_last)
+    entities, instants = history.entities.of(rows), microseconds(rows.get_column(at))
+    order = np.lexsort((instants, entities))
+    until = history.timeline.known_by(entities, instants, order)
+    since = history.timeline.known_by(entities, instants - _microseconds(max_age), order)
+    latest = pl.Series(history.timeline.order, dtype=pl.Int64)
+    latest = latest.gather(pl.Series(np.maximum(until - 1, 0)), null_on_oob=True)
     found = pl.select(pl.when(pl.Series(until > since)).then(latest)).to_series()
-    return known.select(pl.col(name).gather(found) for name in columns)
+    return history.values.select(pl.col(name).gather(found) for name in columns)
 
 
 def open_intervals(
@@ -92,6 +98,60 @@ def open_intervals(
     An event is open from `opened_at`, which must be known by then, until `closed_at`, and never longer than `longest`.
     A null `closed_at` has not been reached. Minutes are whole minutes since the epoch, subtracted.
     """
+    history = prepared(
+        ("open", *by, opened_at, closed_at, longest), lambda: _intervals(events, by, opened_at, closed_at, longest)
+    )
+    instants = microseconds(rows.get_column(at))
+    entities = history.opened.entities.of(rows)
+    order = np.lexsort((instants, entities))
+    count, opened_minutes = np.zeros(rows.height, dtype=np.int64), np.zeros(rows.height, dtype=np.int64)
+    for sign, moments in ((1, history.opened), (-1, history.closed)):
+        position = moments.timeline.known_by(entities, instants, order)
+        count += sign * moments.totals["count"][position]
+        opened_minutes += sign * moments.totals["minutes"][position]
+    return pl.DataFrame({"count": count, "minutes": count * (instants // _MINUTE) - opened_minutes})
+
+
+def same_entity(rows: pl.DataFrame, events: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
+    """Int64: how many events have the row's values of the columns `by`, whenever they become known."""
+    entities, counts = prepared(("same", *by), lambda: _counted(events, by))
+    found = entities.of(rows)
+    return pl.Series(np.where(found >= 0, counts[found], 0), dtype=pl.Int64)
+
+
+class _Known(NamedTuple):
+    """Events that become known, by entity and instant, with the running totals of their measures and their values."""
+
+    entities: Entities
+    timeline: Timeline
+    totals: dict[str, Integers]
+    values: pl.DataFrame
+
+    @classmethod
+    def of(
+        cls, known: pl.DataFrame, by: Sequence[str], at: str, measures: Sequence[str], values: Sequence[str] = ()
+    ) -> "_Known":
+        return cls.among(Entities(known, by), known, at, measures, values)
+
+    @classmethod
+    def among(
+        cls, entities: Entities, known: pl.DataFrame, at: str, measures: Sequence[str], values: Sequence[str] = ()
+    ) -> "_Known":
+        timeline = Timeline(entities.codes, microseconds(known.get_column(at)))
+        totals = {name: timeline.running_total(_integers(known, name)) for name in measures}
+        return cls(entities, timeline, totals, known.select(values))
+
+
+class _Intervals(NamedTuple):
+    """The two ends of intervals; `totals` are of how many, and of the minutes at which they opened."""
+
+    opened: _Known
+    closed: _Known
+
+
+def _intervals(
+    events: pl.DataFrame, by: Sequence[str], opened_at: str, closed_at: str, longest: timedelta
+) -> _Intervals:
     opened, closed, given_up = pl.col(opened_at), pl.col(closed_at), pl.col(opened_at) + longest
     known = events.filter(opened.is_not_null()).select(
         *by,
@@ -99,18 +159,21 @@ def open_intervals(
         closed=pl.when(closed.is_null())
         .then(given_up)
         .otherwise(pl.min_horizontal(given_up, pl.max_horizontal(opened, closed))),
+        count=pl.lit(1, dtype=pl.Int64),
+        minutes=opened.dt.timestamp("us") // _MINUTE,
     )
-    entities = entity_codes(rows, known, by)
-    instants = microseconds(rows.get_column(at))
-    order = np.lexsort((instants, entities.rows))
-    opened_instants = microseconds(known.get_column("opened"))
-    count, opened_minutes = np.zeros(rows.height, dtype=np.int64), np.zeros(rows.height, dtype=np.int64)
-    for sign, moments in ((1, opened_instants), (-1, microseconds(known.get_column("closed")))):
-        timeline = Timeline(entities.events, moments)
-        position = timeline.known_by(entities.rows, instants, order)
-        count += sign * timeline.running_total(np.ones(known.height, dtype=np.int64))[position]
-        opened_minutes += sign * timeline.running_total(opened_instants // _MINUTE)[position]
-    return pl.DataFrame({"count": count, "minutes": count * (instants // _MINUTE) - opened_minutes})
+    entities, totals = Entities(known, by), ("count", "minutes")
+    ends = (_Known.among(entities, known, end, totals) for end in ("opened", "closed"))
+    return _Intervals(*ends)
+
+
+def _counted(events: pl.DataFrame, by: Sequence[str]) -> tuple[Entities, Integers]:
+    entities = Entities(events, by)
+    return entities, np.bincount(entities.codes, minlength=1).astype(np.int64)
+
+
+def _is_known(known_at: str) -> pl.Expr:
+    return pl.col(known_at).is_not_null()
 
 
 def _integers(events: pl.DataFrame, name: str) -> Integers:

@@ -12,7 +12,8 @@ import dataframely as dy
 import yaml
 
 from ml_platform.components.partitions import By
-from ml_platform.components.use_case import FILE_NAME, USE_CASES, UseCase, load_use_case
+from ml_platform.components.references import USE_CASES
+from ml_platform.components.use_case import FILE_NAME, UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine

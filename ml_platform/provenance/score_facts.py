@@ -24,7 +24,7 @@ from ml_platform.provenance.trace import Run
 from ml_platform.provenance.trace_links import AssetLinks
 from ml_platform.provenance.trace_tables import Published, TableLogs
 from ml_platform.serving.component import Deployment
-from ml_platform.serving.ladder import load_model
+from ml_platform.serving.rungs import load_model
 from ml_platform.settings import Settings
 from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.registry import RegisteredModel, RegistryEvent

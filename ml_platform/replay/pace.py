@@ -7,7 +7,8 @@ import datetime as dt
 from typing import NamedTuple
 
 from ml_platform.components.automation import named
-from ml_platform.components.use_case import USE_CASES, UseCase, load_use_case
+from ml_platform.components.references import USE_CASES
+from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.demo.upstream import USE_CASE
 from ml_platform.errors import ReplayError
 from ml_platform.storage.tables import TableStore

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ml_platform.components.use_case import USE_CASES
+from ml_platform.components.references import USE_CASES
 
 _COMPONENT = "ml_platform.serving.component.Deployment"
 

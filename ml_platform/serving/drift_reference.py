@@ -22,7 +22,7 @@ from ml_platform.evaluation.distances import systematic_sample
 from ml_platform.serving.component import Deployment, DriftMonitor
 from ml_platform.serving.contract import predictions_contract
 from ml_platform.serving.drift import Columns, DriftReference, Kind, columns_of, excess_losses, reference_columns
-from ml_platform.serving.ladder import load_model
+from ml_platform.serving.rungs import load_model
 from ml_platform.serving.scoring import score_by_day
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore

@@ -1,6 +1,6 @@
 """The model ladder: who answers for a day when its champion cannot — the version before it, then a baseline.
 
-Belongs here: the rungs, what makes one give way to the next, and what is told of it. Does not: what becomes of the
+Belongs here: which rung is tried when, and what is told of it. Does not: the rungs (`rungs`), what becomes of the
 predictions (`predictions`), or the marks of degraded days (`recovery.degradation`).
 
 A rung gives way when its bytes are missing or are not the recorded ones, when they cannot be loaded, when the features
@@ -12,63 +12,37 @@ step's retries first; only the last attempt goes down a rung.
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import dataframely as dy
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
 
 from ml_platform.errors import (
     ContractViolatedError,
-    DefinitionError,
     ModelUnusableError,
     NoModelAnswersError,
-    ObjectCorruptError,
     PlatformError,
-    RegistryLogTamperedError,
     StorageUnreachableError,
 )
-from ml_platform.evaluation.baseline import Baseline
 from ml_platform.recovery.retries import StepRetries
 from ml_platform.serving.component import ModelFallback
+from ml_platform.serving.rungs import (
+    Answerer,
+    answerer_of,
+    baseline_of,
+    last_known_good_of,
+    load_model,
+    probability_of,
+    rung_name,
+    state_of,
+    usable,
+)
 from ml_platform.serving.scoring import ModelRung, days_by_version, predictions_of
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking.models import TabularModel, loads, predict_probability
+from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.registry import RegisteredModel
-from ml_platform.tracking.registry_log import RegistryLog
-from ml_platform.tracking.standing import Standing
-from ml_platform.tracking.trainings import result_path
-
-_RAISED = (
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    pl.exceptions.PolarsError,
-)
-"""What the code of a library raises over a model that it does not understand."""
-_LONGEST_QUOTE = 200
-
-Result = TypeVar("Result")
-Probability = Callable[[pl.DataFrame], NDArray[np.float64]]
-
-
-class Answerer(NamedTuple):
-    """A rung that is ready: what predicts, by which columns, and the version it is, or came with."""
-
-    rung: ModelRung
-    version: RegisteredModel
-    columns: Sequence[str]
-    predict: Probability
-
-    def __str__(self) -> str:
-        """As a reader knows it."""
-        return _name(self.rung, self.version)
 
 
 class Answered(NamedTuple):
@@ -84,12 +58,6 @@ class Predicted(NamedTuple):
 
     rows: pl.DataFrame
     answered: Mapping[dt.date, Answered]
-
-
-class _Fitted(BaseModel):
-    """Of the record of a training, the baselines."""
-
-    baselines: tuple[Baseline, ...]
 
 
 @dataclass(frozen=True)
@@ -136,7 +104,7 @@ class ModelLadder:
         if self.fallback is None:
             return self._of_version("champion", champion).columns
         try:
-            return _usable(_name("champion", champion), lambda: self._of_version("champion", champion)).columns
+            return usable(rung_name("champion", champion), lambda: self._of_version("champion", champion)).columns
         except (ModelUnusableError, StorageUnreachableError):
             return None
 
@@ -162,41 +130,23 @@ class ModelLadder:
         raise _nobody_answers(champion, failures)
 
     def _rungs(self, champion: RegisteredModel, fallback: ModelFallback) -> Iterator[Callable[[], Answerer]]:
-        yield lambda: _usable(_name("champion", champion), lambda: self._of_version("champion", champion))
+        yield lambda: usable(rung_name("champion", champion), lambda: self._of_version("champion", champion))
         if fallback.last_known_good:
             yield lambda: self._last_known_good(champion)
         if baseline := fallback.baseline:
-            yield lambda: _usable(f"baseline {baseline}", lambda: self._of_baseline(champion, baseline))
+            yield lambda: usable(f"baseline {baseline}", lambda: self._of_baseline(champion, baseline))
 
     def _last_known_good(self, champion: RegisteredModel) -> Answerer:
-        """The version that would answer without the champion: promoted, neither rolled back nor rejected."""
-        log = RegistryLog(self.artifacts.below("registry"), champion.name)
-        try:
-            promoted = Standing(log.events()).promoted
-        except RegistryLogTamperedError as error:
-            raise ModelUnusableError(
-                f"which version is the last known good cannot be trusted: {error.what}", remedy=error.remedy
-            ) from error
-        before = [
-            each
-            for each in promoted
-            if each.version != champion.version and each.as_of <= champion.as_of and each.approval != "rejected"
-        ]
-        if not before:
-            raise ModelUnusableError("there is no last known good: no other version was promoted by then")
-        return _usable(_name("last_known_good", before[-1]), lambda: self._of_version("last_known_good", before[-1]))
+        version = last_known_good_of(champion, self.artifacts)
+        return usable(rung_name("last_known_good", version), lambda: self._of_version("last_known_good", version))
 
     def _of_version(self, rung: ModelRung, version: RegisteredModel) -> Answerer:
         if version.sha256 not in self.loaded:
             self.loaded[version.sha256] = load_model(version, self.artifacts)
-        model = self.loaded[version.sha256]
-        return Answerer(rung, version, model.features, lambda rows: predict_probability(model, rows))
+        return answerer_of(rung, version, self.loaded[version.sha256])
 
     def _of_baseline(self, champion: RegisteredModel, name: str) -> Answerer:
-        path = result_path(champion.uri, champion.fingerprint)
-        fitted = {each.name: each for each in _Fitted.model_validate_json(self.artifacts.read(path)).baselines}
-        if (baseline := fitted.get(name)) is None:
-            raise ModelUnusableError(f"there is no baseline '{name}' in {path}, only {', '.join(fitted) or 'none'}")
+        baseline = baseline_of(champion, name, self.artifacts)
         return Answerer("baseline", champion, baseline.by, baseline.predict_proba)
 
     def _probability(self, answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
@@ -207,13 +157,7 @@ class ModelLadder:
             ContractViolatedError: it did over rows that are not what their contract promises.
         """
         try:
-            probability = _usable(str(answerer), lambda: answerer.predict(rows))
-            wrong = int((~((probability >= 0) & (probability <= 1))).sum())
-            if wrong or len(probability) != rows.height:
-                raise ModelUnusableError(
-                    f"{answerer} gave {wrong} values that are no probabilities, {len(probability)} for "
-                    f"{rows.height} rows"
-                )
+            probability = probability_of(answerer, rows)
         except ModelUnusableError:
             self._require_good(rows)
             raise
@@ -233,54 +177,6 @@ class ModelLadder:
                 kept="Nothing was published; the days keep their last predictions.",
                 remedy="Materialize the feature table of these days again.",
             )
-
-
-def load_model(version: RegisteredModel, artifacts: ObjectStore) -> TabularModel:
-    """The model of a version, its bytes verified.
-
-    Raises:
-        ObjectCorruptError: they are not the registered ones.
-        FileNotFoundError: they are not there.
-        StorageError: the registered place is not below the platform's artifacts.
-    """
-    return loads(artifacts.read(path_of(version, artifacts)), version.sha256)
-
-
-def state_of(version: RegisteredModel, artifacts: ObjectStore) -> str:
-    """What tells the bytes of a version from others without reading them; empty if they are out of reach."""
-    try:
-        found = artifacts.info(path_of(version, artifacts))
-    except (FileNotFoundError, StorageUnreachableError):
-        return ""
-    return f"{version.sha256}, {found.size} bytes of {found.modified_at.isoformat()}"
-
-
-def path_of(version: RegisteredModel, artifacts: ObjectStore) -> str:
-    """Path of a version's bytes below the artifacts."""
-    return version.uri.removeprefix(f"{artifacts.uri.rstrip('/')}/")
-
-
-def _usable(who: str, made: Callable[[], Result]) -> Result:
-    """What `made` gives.
-
-    Raises:
-        ModelUnusableError: it cannot, for a reason that lies with the model.
-    """
-    try:
-        return made()
-    except FileNotFoundError as error:
-        raise ModelUnusableError(f"{who} is missing from the store") from error
-    except (ObjectCorruptError, DefinitionError) as error:
-        raise ModelUnusableError(f"{who} cannot be used: {error.what}, {error.got}") from error
-    except ValidationError as error:
-        raise ModelUnusableError(f"{who} has a record that cannot be read") from error
-    except _RAISED as error:
-        raise ModelUnusableError(f"{who} raised {type(error).__name__}: {str(error)[:_LONGEST_QUOTE]}") from error
-
-
-def _name(rung: ModelRung, version: RegisteredModel) -> str:
-    """`champion 3`, as messages call it."""
-    return f"{rung.replace('_', ' ')} {version.version}" if rung != "baseline" else f"baseline of {version.version}"
 
 
 def _nobody_answers(champion: RegisteredModel, failures: Sequence[PlatformError]) -> NoModelAnswersError:

@@ -11,8 +11,8 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.errors import NoChampionError
 from ml_platform.recovery.degradation import Degradation
 from ml_platform.serving.component import ChampionRecord
-from ml_platform.serving.ladder import state_of
 from ml_platform.serving.promotion import champions_by_day, recorded_promotions
+from ml_platform.serving.rungs import state_of
 from ml_platform.storage.location import StorageLocation
 
 

@@ -8,7 +8,8 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from dagster._core.definitions.assets.graph.remote_asset_graph import RemoteWorkspaceAssetGraph
 from dagster._core.workspace.context import WorkspaceProcessContext
 
-from ml_platform.components.use_case import USE_CASES, UseCase, load_use_case
+from ml_platform.components.references import USE_CASES
+from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.serving.tables import days_with_a_model
 from ml_platform_tests.execution.instances import queueing_instance
 from ml_platform_tests.execution.locations import InThisProcess

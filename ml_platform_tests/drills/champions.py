@@ -8,7 +8,7 @@ import polars as pl
 from ml_platform.execution.launch import CodeLocation, PartitionRange, RunRequest, queue_job
 from ml_platform.operations.look import look
 from ml_platform.recovery.alerts.center import AlertCenter
-from ml_platform.serving.ladder import path_of
+from ml_platform.serving.rungs import path_of
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.platform import Platform, platform, until
 from ml_platform_tests.serving.scenario import NAME, World, flights

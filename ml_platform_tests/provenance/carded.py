@@ -16,12 +16,13 @@ import polars as pl
 import pytest
 import yaml
 
+from ml_platform.components.references import USE_CASES
 from ml_platform.contracts.columns import personal
 from ml_platform.data.audit import Quarantine
 from ml_platform.lineage.checkout import Checkout
 from ml_platform.lineage.environment import Environment
 from ml_platform.point_in_time.known_at import ALWAYS
-from ml_platform.provenance.catalog import USE_CASES, Catalog, read_catalogs
+from ml_platform.provenance.catalog import Catalog, read_catalogs
 from ml_platform.provenance.evidence import Evidence
 from ml_platform.provenance.trace_history import RunHistory
 from ml_platform.settings import Settings

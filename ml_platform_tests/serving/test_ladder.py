@@ -16,7 +16,8 @@ from ml_platform.recovery.retries import StepRetries
 from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.decisions import promote, roll_back
 from ml_platform.serving.declared import Deployed
-from ml_platform.serving.ladder import ModelLadder, Predicted, path_of
+from ml_platform.serving.ladder import ModelLadder, Predicted
+from ml_platform.serving.rungs import path_of
 from ml_platform.serving.sound_champions import sound_champion
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.models import TabularModel

@@ -17,6 +17,7 @@ Kind = Literal[
     "check_failed",
     "drift",
     "tracking_down",
+    "online",
     "maintenance",
     "undelivered",
     "test",

@@ -19,6 +19,7 @@ _TITLES: dict[Kind, str] = {
     "drift": "{} has an alarm",
     "check_failed": "{} does not pass its check",
     "tracking_down": "{} does not answer",
+    "online": "{}",
     "maintenance": "{} needs maintenance",
     "undelivered": "Alerts do not reach {}",
     "test": "A test of {}",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import known_window_sums, last_known, open_intervals
+from ml_platform.point_in_time.windows import known_window_sums, last_known, open_intervals, same_entity
 from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES
 from ml_platform.use_cases.flights.contract import DelayFeatures
 
@@ -95,8 +95,7 @@ def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.Dat
 def add_schedule(rows: pl.DataFrame, flights: pl.DataFrame) -> pl.DataFrame:
     """The key and prediction time of each row, with what the schedule alone tells."""
     slot = ("service_date", "origin", "scheduled_hour")
-    counts = flights.group_by(slot).len("same_hour_flights")
-    return rows.join(counts, on=slot, how="left", maintain_order="left").select(
+    return rows.with_columns(same_hour_flights=same_entity(rows, flights, by=slot)).select(
         "service_date",
         *FLIGHT,
         "scheduled_departure_at",
@@ -104,7 +103,7 @@ def add_schedule(rows: pl.DataFrame, flights: pl.DataFrame) -> pl.DataFrame:
         "scheduled_hour",
         "distance_miles",
         "scheduled_minutes",
-        pl.col("same_hour_flights").fill_null(0),
+        "same_hour_flights",
         scheduled_minute_of_day="scheduled_departure_minute_of_day",
         weekday=pl.col("service_date").dt.weekday(),
     )

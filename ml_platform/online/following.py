@@ -1,0 +1,190 @@
+"""The service follows the tables and the champions: what is new is read, loaded, tried, and only then answers.
+
+Belongs here: looking, and what takes the place of what. Does not: answering (`service`), or who is told of what fails
+(`troubles`).
+
+What is new takes the place of what answers in one assignment, so a request is answered by the one or by the other.
+What cannot be read or fails its trial takes no place: what answered goes on, from memory, and after a restart from the
+copy on this disk.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from ml_platform.errors import ModelUnusableError, PlatformError
+from ml_platform.evaluation.baseline import Baseline
+from ml_platform.online.champions import Champions, Month, require_sound
+from ml_platform.online.declared import OnlineModel
+from ml_platform.online.history import History, prepare, read_window
+from ml_platform.online.local_copy import KeptChampion, KeptChampions, LocalCopy
+from ml_platform.serving.promotion import Promotion, recorded_promotions
+from ml_platform.serving.rungs import (
+    RAISED,
+    Answerer,
+    answerer_of,
+    baseline_of,
+    last_known_good_of,
+    rung_name,
+    usable,
+)
+from ml_platform.serving.scoring import ModelRung
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.storage.tables import TableStore
+from ml_platform.tracking.models import TabularModel
+from ml_platform.tracking.registry import RegisteredModel
+
+FAILURES = (PlatformError, OSError, ValidationError, *RAISED)
+"""What reading, loading and trying raise; none of it ends what answers."""
+TRY_AGAIN_SECONDS = 15.0
+"""How long a champion that cannot answer is left alone, unless another one is promoted."""
+
+
+class Answering(NamedTuple):
+    """What answers now; a request takes it once and is answered by it alone."""
+
+    history: History | None = None
+    champions: Champions = Champions(())
+    looked_at: dt.datetime | None = None
+
+
+@dataclass
+class Follower:
+    """What answers for one model, kept as the tables and the promotion records have it; used by one thread."""
+
+    model: OnlineModel
+    tables: TableStore
+    artifacts: ObjectStore
+    copy: LocalCopy
+    days: int
+    now: Answering = field(default_factory=Answering)
+    swaps: int = 0
+    _loaded: dict[str, TabularModel] = field(default_factory=dict)
+    _stamps: Mapping[str, str] = field(default_factory=dict)
+    _tried_at: float = 0.0
+
+    def start(self) -> None:
+        """Answer with what was kept on this disk, as far as there is any.
+
+        Raises:
+            PlatformError: what was kept cannot be used.
+        """
+        if window := self.copy.window():
+            self.now = self.now._replace(history=prepare(self.model, window))
+        if kept := self.copy.champions():
+            self.now = self.now._replace(champions=self._champions(kept))
+
+    def look(self) -> None:
+        """Have what answers be what is published and promoted now.
+
+        Raises:
+            PlatformError: it could not be found out or read; what answered before goes on.
+        """
+        self._follow_tables()
+        self._follow_champions()
+        self.now = self.now._replace(looked_at=dt.datetime.now(dt.UTC))
+
+    def unusable(self) -> list[str]:
+        """Of each month whose champion does not answer, why."""
+        return [failure for month in self.now.champions.months for failure in month.failures]
+
+    def _follow_tables(self) -> None:
+        known = {name: each.version for name, each in self.now.history.published.items()} if self.now.history else {}
+        if known == {name: self.tables.version(name) for name in self.model.tables}:
+            return
+        window = read_window(self.tables, self.model, self.days)
+        history = prepare(self.model, window)
+        self.copy.keep_window(window)
+        self._stamps = {}  # other days may be in reach, and with them other champions
+        self.now = self.now._replace(history=history)
+        self.swaps += 1
+
+    def _follow_champions(self) -> None:
+        stamps = {each.path: each.stamp for each in self.artifacts.list(f"records/{self.model.champions}")}
+        is_tried = not self.unusable() or time.monotonic() < self._tried_at + TRY_AGAIN_SECONDS
+        if stamps == self._stamps and is_tried:
+            return
+        self._tried_at = time.monotonic()
+        promotions = recorded_promotions(self.artifacts, self.model.champions)
+        kept = KeptChampions(months=tuple(self._known(each) for each in self._in_reach(promotions)))
+        if kept == self.copy.champions() and self.now.champions.months and not self.unusable():
+            self._stamps = stamps
+            return
+        champions = self._champions(kept)
+        self.copy.keep_champions(kept)
+        self._stamps = stamps
+        self.now = self.now._replace(champions=champions)
+        self.swaps += 1
+
+    def _in_reach(self, promotions: list[Promotion]) -> list[Promotion]:
+        """The promotions that name the champion of a day in reach."""
+        promoted = [each for each in promotions if each.champion]
+        if self.now.history is None:
+            return promoted
+        first = self.now.history.first_day
+        return [*[each for each in promoted if each.as_of <= first][-1:], *[e for e in promoted if e.as_of > first]]
+
+    def _known(self, promotion: Promotion) -> KeptChampion:
+        """The champion of a promotion with what stands in for it; the store is asked."""
+        champion = promotion.champion or promotion.candidate
+        return KeptChampion(
+            as_of=promotion.as_of,
+            champion=champion,
+            last_known_good=self._last_known_good(champion),
+            baseline=self._baseline(champion),
+        )
+
+    def _last_known_good(self, champion: RegisteredModel) -> RegisteredModel | None:
+        if not self.model.last_known_good:
+            return None
+        try:
+            return last_known_good_of(champion, self.artifacts)
+        except ModelUnusableError:
+            return None
+
+    def _baseline(self, champion: RegisteredModel) -> Baseline | None:
+        name = self.model.baseline
+        if name is None:
+            return None
+        try:
+            return usable(f"baseline {name}", lambda: baseline_of(champion, name, self.artifacts))
+        except ModelUnusableError:
+            return None
+
+    def _champions(self, kept: KeptChampions) -> Champions:
+        """Every champion loaded and tried, with what stands in for it."""
+        months = Champions(tuple(self._month(each) for each in kept.months))
+        used = {rung.version.sha256 for month in months.months for rung in month.rungs}
+        self._loaded = {sha256: model for sha256, model in self._loaded.items() if sha256 in used}
+        return months
+
+    def _month(self, kept: KeptChampion) -> Month:
+        versions: list[tuple[ModelRung, RegisteredModel]] = [("champion", kept.champion)]
+        if kept.last_known_good:
+            versions.append(("last_known_good", kept.last_known_good))
+        rungs: list[Answerer] = []
+        failures: list[str] = []
+        for rung, version in versions:
+            try:
+                rungs.append(self._ready(rung, version))
+            except ModelUnusableError as error:
+                failures.append(error.what)
+        if baseline := kept.baseline:
+            rungs.append(Answerer("baseline", kept.champion, baseline.by, baseline.predict_proba))
+        is_champion = bool(rungs) and rungs[0].rung == "champion"
+        return Month(kept.as_of, kept.champion, tuple(rungs), () if is_champion else tuple(failures))
+
+    def _ready(self, rung: ModelRung, version: RegisteredModel) -> Answerer:
+        """The rung loaded, its bytes verified, warm and tried on the golden rows.
+
+        Raises:
+            ModelUnusableError: it cannot be.
+        """
+        if version.sha256 not in self._loaded:
+            self._loaded[version.sha256] = usable(rung_name(rung, version), lambda: self.copy.model(version))
+        answerer = answerer_of(rung, version, self._loaded[version.sha256])
+        return require_sound(answerer, self.now.history.golden) if self.now.history else answerer

@@ -1,0 +1,237 @@
+"""The HTTP side: answers, refusals, limits and what is seen from outside."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+
+from ml_platform.errors import SettingsError
+from ml_platform.online.server import Background, build, require_token
+from ml_platform.settings import Settings
+from ml_platform_tests.online.scenario import MODEL, OnlineWorld, batch, features, flights, request
+
+Start = Callable[..., TestClient]
+JSON = {"content-type": "application/json"}
+KEY = MODEL.features.primary_key()
+
+
+class Served:
+    """A client of a service in this process, and what runs beside it."""
+
+    def __init__(self, client: TestClient, background: Background, world: OnlineWorld) -> None:
+        """Wrap the three."""
+        self.client, self.background, self.world = client, background, world
+
+    def predict(self, body: bytes, **headers: str) -> Any:
+        """The answer to a request."""
+        return self.client.post("/predict", content=body, headers={**JSON, **headers})
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """A service over the toy world, with settings of one's own."""
+    begun = []
+
+    def begin(*, is_ready: bool = True, **settings: Any) -> Served:
+        world = OnlineWorld(tmp_path, **settings)
+        world.promote(1)
+        app, background = build(MODEL, world.settings)
+        if is_ready:
+            background.parts.service.follower.look()
+        client = TestClient(app, raise_server_exceptions=False)
+        begun.append(background)
+        return Served(client, background, world)
+
+    yield begin
+    for each in begun:
+        each.parts.workers.pool.shutdown()
+
+
+def test_an_answer_has_probability_version_hash_rung_and_freshness(start: Callable[..., Served]) -> None:
+    told = start().predict(request()).json()
+    first = told["predictions"][0]
+    assert [each["probability"] for each in told["predictions"]] == batch(1)
+    assert (first["model_version"], first["model_rung"], first["degraded"]) == (1, "champion", [])
+    assert len(first["model_sha256"]) == 64
+    assert told["freshness"]["tables"]["flights/clean"]["newest_day"] == "2013-01-13"
+
+
+def test_a_wrong_field_is_a_422_that_names_it(start: Callable[..., Served]) -> None:
+    told = start().predict(request(flights().head(1), carrier=None, wings=2))
+    assert told.status_code == 422
+    assert {(each["row"], each["field"], each["problem"]) for each in told.json()["error"]["problems"]} == {
+        (0, "carrier", "is missing"),
+        (0, "wings", "is unknown"),
+    }
+
+
+def test_without_its_token_nothing_is_answered(start: Callable[..., Served]) -> None:
+    served = start(serve_token=SecretStr("sesame"))
+    statuses = [
+        served.predict(request(), **({"authorization": each} if each else {})).status_code
+        for each in ("", "Bearer wrong", "sesame", "Bearer sesame")
+    ]
+    assert statuses == [401, 401, 401, 200]
+    assert (served.client.get("/metrics").status_code, served.client.get("/ping").status_code) == (401, 200)
+
+
+def test_it_listens_beyond_this_machine_only_with_a_token(tmp_path: Path) -> None:
+    require_token(Settings(home=tmp_path), "127.0.0.1")
+    require_token(Settings(home=tmp_path, serve_token=SecretStr("sesame")), "0.0.0.0")
+    with pytest.raises(SettingsError, match="without a token"):
+        require_token(Settings(home=tmp_path), "0.0.0.0")
+
+
+def test_a_body_or_rows_beyond_the_limit_are_a_413(start: Callable[..., Served]) -> None:
+    served = start(serve_most_body_bytes=2_000, serve_most_rows=2)
+    assert served.predict(request()).status_code == 413
+    assert served.predict(request(flights().head(3))).status_code == 413
+    assert served.predict(request(flights().head(2))).status_code == 200
+
+
+def test_a_body_that_does_not_say_its_length_is_cut_off_at_the_limit(start: Callable[..., Served]) -> None:
+    parts = (b" " * 900 for _ in range(10))
+    told = start(serve_most_body_bytes=2_000).client.post("/predict", content=parts)
+    assert told.status_code == 413
+
+
+def test_one_request_more_than_may_wait_is_told_to_come_again(start: Callable[..., Served]) -> None:
+    served = start(serve_most_waiting=1)
+    workers, free = served.background.parts.workers, threading.Event()
+    workers.waiting = 1
+    told = served.predict(request(flights().head(1)))
+    assert (told.status_code, told.headers["retry-after"]) == (429, "1")
+    workers.waiting = 0
+    free.set()
+    assert served.predict(request(flights().head(1))).status_code == 200
+
+
+def test_an_answer_that_takes_too_long_is_a_504(start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    served, free = start(serve_timeout_seconds=0.2), threading.Event()
+    monkeypatch.setattr(served.background.parts.service, "predict", lambda body: free.wait(60))
+    assert served.predict(request()).status_code == 504
+    free.set()
+
+
+def test_what_nobody_foresaw_shows_nothing_of_the_inside(
+    start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = start()
+    monkeypatch.setattr(served.background.parts.service, "predict", lambda body: 1 // 0)
+    told = served.predict(request())
+    assert told.status_code == 500
+    assert "ZeroDivision" not in told.text
+    assert "Traceback" not in told.text
+
+
+def test_it_is_ready_once_it_has_a_champion_and_a_history(start: Callable[..., Served]) -> None:
+    served = start(is_ready=False)
+    before = served.client.get("/ready")
+    assert (before.status_code, before.json()["lacks"]) == (503, ["a history of the tables", "a champion"])
+    assert (served.predict(request()).status_code, served.client.get("/health").status_code) == (503, 200)
+    served.background.parts.service.follower.look()
+    assert served.client.get("/ready").status_code == 200
+
+
+def test_metrics_count_requests_rows_and_who_answered(start: Callable[..., Served]) -> None:
+    served = start()
+    served.predict(request())
+    page = served.client.get("/metrics").text
+    assert f'ml_platform_online_rows_total{{rung="champion"}} {flights().height}.0' in page
+    assert 'ml_platform_online_requests_total{path="/predict",status="200"} 1.0' in page
+    assert "ml_platform_online_champion_version 1.0" in page
+
+
+def test_log_lines_have_no_value_of_a_request(start: Callable[..., Served], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "ml_platform.online"):
+        start().predict(request(flights().head(1), carrier="secret"))
+    [line] = [json.loads(each.message) for each in caplog.records if each.name == "ml_platform.online"]
+    assert sorted(line) == ["ms", "path", "request_id", "status"]
+
+
+@pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+def test_rows_of_features_are_scored_by_mlflows_protocol(start: Callable[..., Served], form: str) -> None:
+    columns = features().select("carrier", "scheduled_minute_of_day", "weekday", *features().columns[20:]).to_dict()
+    lists = {name: values.to_list() for name, values in columns.items() if name != "prediction_at"}
+    split = {"columns": list(lists), "data": [list(row) for row in zip(*lists.values(), strict=True)]}
+    records = [dict(zip(lists, row, strict=True)) for row in split["data"]]
+    data: Any = {"dataframe_split": split, "inputs": lists}.get(form, records)
+    told = start().client.post("/invocations", json={form: data})
+    assert told.json() == {"predictions": batch(1)}
+    assert (told.headers["x-model-version"], told.headers["x-model-rung"]) == ("1", "champion")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"inputs": {"carrier": ["AA"]}}', 400),
+        (b'{"other": []}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}', 400),
+    ],
+)
+def test_what_is_not_mlflows_protocol_is_refused(start: Callable[..., Served], body: bytes, status: int) -> None:
+    assert start().client.post("/invocations", content=body, headers=JSON).status_code == status
+
+
+def test_numbers_that_no_model_can_read_are_refused_and_not_blamed_on_it(start: Callable[..., Served]) -> None:
+    served = start()
+    row = features().head(1).select("carrier", "weekday", *features().columns[20:]).to_dicts()[0]
+    sent = json.dumps({"instances": [{**row, "scheduled_minute_of_day": 1e300}]}, default=str)
+    assert served.client.post("/invocations", content=sent, headers=JSON).status_code == 400
+
+
+def test_what_was_served_is_published_with_its_features(start: Callable[..., Served]) -> None:
+    served = start()
+    told = served.predict(request()).json()
+    served.background.parts.served.publish()
+    table = served.world.tables.scan("flights/delay_predictions_served").collect()
+    expected = features().with_columns(pl.Series("probability", batch(1)))
+    assert table.select(expected.columns).sort(KEY).equals(expected.sort(KEY))
+    assert set(table["request_id"]) == {told["request_id"]}
+
+
+def test_what_was_served_while_the_store_is_away_is_published_later(start: Callable[..., Served]) -> None:
+    served = start()
+    log, store = served.background.parts.served, served.background.parts.served.tables
+    served.predict(request(flights().head(1)))
+    log.tables = type(store)("s3://nowhere/tables", {"aws_endpoint_url": "http://127.0.0.1:1", "max_retries": "0"})
+    assert served.background._attempt(log.publish)
+    log.tables = store
+    log.publish()
+    assert served.world.tables.scan("flights/delay_predictions_served").select(pl.len()).collect().item() == 1
+
+
+def test_a_champion_that_does_not_answer_is_an_alert_until_it_does(start: Callable[..., Served]) -> None:
+    served = start()
+    center = served.background.troubles.center
+    served.background._look()
+    served.background.parts.service.broken[_champion(served)] = "champion 1 raised ValueError"
+    served.background._look()
+    served.background._look()
+    [told] = center.open()
+    assert (told.alert.kind, told.alert.severity, told.times) == ("online", "error", 1)
+    assert served.predict(request(flights().head(1))).status_code == 200
+    served.background._look()
+    assert center.open() == []
+
+
+def test_a_store_that_is_gone_is_an_alert_and_a_count(start: Callable[..., Served]) -> None:
+    served = start()
+    shutil.rmtree(served.world.settings.data_uri.removeprefix("file://"))
+    served.background._look()
+    [told] = served.background.troubles.center.open()
+    assert told.alert.subject == "online flights_delay: cannot be followed"
+    assert "ml_platform_online_failed_looks_total 1.0" in served.client.get("/metrics").text
+
+
+def _champion(served: Served) -> str:
+    """Hash of the champion's bytes."""
+    return served.background.parts.service.follower.now.champions.months[0].champion.sha256
