@@ -105,8 +105,8 @@ def _trial(trial: TrialOutcome) -> str:
 
 
 def _outcome(trial: TrialOutcome) -> str:
-    loss = trial.validation_log_loss
-    return f"failed: {trial.failure}" if loss is None else f"log loss {loss!r} with {trial.parameters}"
+    loss = trial.validation_loss
+    return f"failed: {trial.failure}" if loss is None else f"loss {loss!r} with {trial.parameters}"
 
 
 def _of_mappings(aspect: Aspect, recorded: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:

@@ -90,7 +90,7 @@ def _answer(rebuilt: Rebuilt, predictions: Comparison | None) -> Answer:
     return Answer(
         sha256=rebuilt.fit.sha256,
         bytes=len(rebuilt.fit.data),
-        code=training_code().definitions,
+        code=training_code(rebuilt.fit.model.trainer).definitions,
         trials=rebuilt.trials,
         predictions=predictions,
         cpu_seconds=spent.user + spent.system + spent.children_user + spent.children_system,

@@ -4,9 +4,9 @@ Belongs here: the rungs, what makes one give way to the next, and what is told o
 predictions (`predictions`), or the marks of degraded days (`recovery.degradation`).
 
 A rung gives way when its bytes are missing or are not the recorded ones, when they cannot be loaded, when the features
-lack a column that it reads, when it raises while it predicts, or when what it gives is no probability. It does not when
-the features are wrong: those would be as wrong for every rung. A store that does not answer is asked again by the
-step's retries first; only the last attempt goes down a rung.
+lack a column that it reads, when it raises while it predicts, or when what it gives is no prediction of the task. It
+does not when the features are wrong: those would be as wrong for every rung. A store that does not answer is asked
+again by the step's retries first; only the last attempt goes down a rung.
 """
 
 import datetime as dt
@@ -31,11 +31,13 @@ from ml_platform.errors import (
     StorageUnreachableError,
 )
 from ml_platform.evaluation.baseline import Baseline
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.recovery.retries import StepRetries
+from ml_platform.serving.answers import invalid_rows
 from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.scoring import ModelRung, days_by_version, predictions_of
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking.models import TabularModel, loads, predict_probability
+from ml_platform.tracking.models import TabularModel, loads, predict
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.tracking.registry_log import RegistryLog
 from ml_platform.tracking.standing import Standing
@@ -55,7 +57,7 @@ _RAISED = (
 _LONGEST_QUOTE = 200
 
 Result = TypeVar("Result")
-Probability = Callable[[pl.DataFrame], NDArray[np.float64]]
+Predict = Callable[[pl.DataFrame], NDArray[np.float64]]
 
 
 class Answerer(NamedTuple):
@@ -64,7 +66,7 @@ class Answerer(NamedTuple):
     rung: ModelRung
     version: RegisteredModel
     columns: Sequence[str]
-    predict: Probability
+    predict: Predict
 
     def __str__(self) -> str:
         """As a reader knows it."""
@@ -100,6 +102,7 @@ class ModelLadder:
     features: type[dy.Schema]
     fallback: ModelFallback | None = None
     retries: StepRetries | None = None
+    task: Task = BINARY
     loaded: dict[str, TabularModel] = field(default_factory=dict, repr=False)
 
     def predict_by_day(
@@ -122,8 +125,8 @@ class ModelLadder:
         for champion, days in days_by_version(champions):
             rows = features.filter(pl.col(day_column).is_in(days))
             seen = state_of(champion, self.artifacts) if self.fallback else ""
-            by, probability, failures = self._first_that_can(champion, rows)
-            parts.append(predictions_of(rows.select(keys), probability, by.version, by.rung))
+            by, predicted, failures = self._first_that_can(champion, rows)
+            parts.append(predictions_of(rows.select(keys), predicted, by.version, by.rung, self.task))
             answered |= dict.fromkeys(days, Answered(by, "; ".join(failures), seen))
         return Predicted(pl.concat(parts), answered)
 
@@ -150,7 +153,7 @@ class ModelLadder:
         for climb in self._rungs(champion, self.fallback):
             try:
                 answerer = climb()
-                return answerer, self._probability(answerer, rows), [each.what for each in failures]
+                return answerer, self._predicted(answerer, rows), [each.what for each in failures]
             except ModelUnusableError as error:
                 failures.append(error)
             except StorageUnreachableError as error:
@@ -190,34 +193,34 @@ class ModelLadder:
         if version.sha256 not in self.loaded:
             self.loaded[version.sha256] = load_model(version, self.artifacts)
         model = self.loaded[version.sha256]
-        return Answerer(rung, version, model.features, lambda rows: predict_probability(model, rows))
+        return Answerer(rung, version, model.features, lambda rows: predict(model, rows))
 
     def _of_baseline(self, champion: RegisteredModel, name: str) -> Answerer:
         path = result_path(champion.uri, champion.fingerprint)
         fitted = {each.name: each for each in _Fitted.model_validate_json(self.artifacts.read(path)).baselines}
         if (baseline := fitted.get(name)) is None:
             raise ModelUnusableError(f"there is no baseline '{name}' in {path}, only {', '.join(fitted) or 'none'}")
-        return Answerer("baseline", champion, baseline.by, baseline.predict_proba)
+        return Answerer("baseline", champion, baseline.columns, baseline.predict)
 
-    def _probability(self, answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
-        """One probability for each row.
+    def _predicted(self, answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
+        """One prediction of the task for each row.
 
         Raises:
             ModelUnusableError: the rung raised, or gave something else.
             ContractViolatedError: it did over rows that are not what their contract promises.
         """
         try:
-            probability = _usable(str(answerer), lambda: answerer.predict(rows))
-            wrong = int((~((probability >= 0) & (probability <= 1))).sum())
-            if wrong or len(probability) != rows.height:
+            predicted = _usable(str(answerer), lambda: answerer.predict(rows))
+            wrong = invalid_rows(predicted, self.task)
+            if wrong or len(predicted) != rows.height:
+                kind = "probabilities" if self.task.kind == "binary" else f"{self.task.kind} predictions"
                 raise ModelUnusableError(
-                    f"{answerer} gave {wrong} values that are no probabilities, {len(probability)} for "
-                    f"{rows.height} rows"
+                    f"{answerer} gave {wrong} values that are no {kind}, {len(predicted)} for {rows.height} rows"
                 )
         except ModelUnusableError:
             self._require_good(rows)
             raise
-        return probability
+        return predicted
 
     def _require_good(self, rows: pl.DataFrame) -> None:
         """Pass if every row holds to the contract of the features: then it is the model that fails, not they."""
