@@ -200,7 +200,7 @@ def _tile(report: Evaluation, metric: MetricName) -> Tile:
 def _report(report: Evaluation) -> Report:
     rows = [
         ScoreRow(label_of(metric, report.task), *_score(found), [_baseline(each, metric) for each in report.baselines])
-        for metric, found in report.metrics.items()
+        for metric, found in ((metric, report.metrics[metric]) for metric in report.task.type.metrics)
     ]
     names = [each.name.replace("_", " ") for each in report.baselines]
     return Report(_window(report), names, rows)
