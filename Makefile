@@ -12,6 +12,7 @@ HOME_DIR := $(or $(ML_PLATFORM_HOME),.ml_platform)
 UV_VERSION := 0.13.9
 # On local files; STORE=s3 puts everything on an S3 server of this machine, in a home of its own below the local one.
 STORE := local
+USE_CASE := flights
 ON_s3 := $(BIN)/ml-platform with-s3 --
 ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
@@ -23,11 +24,11 @@ help: ## What can be done here
 
 setup: $(READY) ## Make the virtual environment, once
 
-demo: $(READY) ## A year of real flights, from landing to predictions, with a summary
-	@$(ON) $(BIN)/ml-platform demo
+demo: $(READY) ## A year of real flights, from landing to predictions, with a summary; or USE_CASE=bike_demand
+	@$(ON) $(BIN)/ml-platform demo $(USE_CASE)
 
 summary: $(READY) ## What the last demo left
-	@$(ON) $(BIN)/ml-platform summary
+	@$(ON) $(BIN)/ml-platform summary $(USE_CASE)
 
 replay: $(READY) ## A month of flights, a day at a time, with the platform doing the rest by itself
 	@$(ON) $(BIN)/ml-platform replay --alone

@@ -85,10 +85,10 @@ def train(config: ModelConfig, tables: Tables, as_of: dt.date, champion: Tabular
     )
     importances = permutation_importance(model, encoded, config.seed)
     pictures = {
-        "calibration": calibration_plot(trained.test.calibration),
+        "calibration": calibration_plot(trained.test.calibration, config.task),
         "ranking": ranking_plot(test.scored.labels, test.scored.scores),
-        "importance": importance_plot(importances),
-        "search": search_plot(searched.outcomes),
+        "importance": importance_plot(importances, config.task.type.loss),
+        "search": search_plot(searched.outcomes, config.task.type.loss),
     }
     for name, png in pictures.items():
         (output / f"{as_of}_{name}.png").write_bytes(png)

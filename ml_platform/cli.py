@@ -47,38 +47,41 @@ SameAs = Annotated[
 ]
 
 
+UseCaseName = Annotated[str, typer.Argument(help="A use case with an upstream: flights or bike_demand.")]
+
+
 @app.command()
-def demo() -> None:
-    """A year of real flights: landed, cleaned, learnt from and predicted, then summed up."""
+def demo(use_case: UseCaseName = "flights") -> None:
+    """A year of real flights, or nine of bike rides: landed, cleaned, learnt from and predicted, then summed up."""
     from ml_platform.demo.run import run_demo
     from ml_platform.demo.summary import collect
     from ml_platform.demo.tables import show
     from ml_platform.settings import Settings
 
     settings = Settings()
-    run_demo(settings)
-    show(collect(settings), console())
+    run_demo(settings, use_case)
+    show(collect(settings, use_case), console())
 
 
 @app.command()
-def land(day: Day = None) -> None:
+def land(use_case: UseCaseName = "flights", day: Day = None) -> None:
     """Do as the demonstration's upstream: drop daily objects into the landing zone."""
-    from ml_platform.demo.upstream import land_everything
+    from ml_platform.demo.shown import shown
     from ml_platform.settings import Settings
 
     days = [date(one.year, one.month, one.day) for one in day] if day else None
-    landed = land_everything(Settings(), days=days)
+    landed = shown(use_case).land(Settings(), days=days)
     typer.echo(f"{landed.written} objects written, {landed.unchanged} were there already")
 
 
 @app.command()
-def summary(as_json: AsJson = False, same_as: SameAs = None) -> None:
+def summary(use_case: UseCaseName = "flights", as_json: AsJson = False, same_as: SameAs = None) -> None:
     """What is there: rows, models and their scores, predictions, and what the last demonstration cost."""
     from ml_platform.demo.summary import collect, differences, read_summary
     from ml_platform.demo.tables import show, show_differences
     from ml_platform.settings import Settings
 
-    found = collect(Settings())
+    found = collect(Settings(), use_case)
     if same_as is not None:
         differing = differences(found, read_summary(same_as))
         show_differences(differing, console())

@@ -90,10 +90,12 @@ def _written(page: str, output: Path | None, name: str, *, show: bool) -> Path:
 
 
 def _card_in_short(found: "ModelCard") -> str:
-    from ml_platform.provenance.pages import LABELS, TILES
+    from ml_platform.provenance.pages import TILES, label_of
 
     shown = found.shown
-    scores = "\n".join(f"  {LABELS[metric]:18} {shown.metrics[metric]}" for metric in TILES)
+    labels = {metric: label_of(metric, shown.task) for metric in TILES[shown.task.kind]}
+    width = max(18, *map(len, labels.values()))
+    scores = "\n".join(f"  {label:{width}} {shown.metrics[metric]}" for metric, label in labels.items())
     left_out = sum(each.rows for each in found.data.exclusions)
     quarantined = sum(each.rows for each in found.data.quarantined)
     return (

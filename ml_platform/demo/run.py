@@ -1,4 +1,4 @@
-"""The demonstration: a year of flights through the three pipelines, each stage a Dagster run that `make dev` shows.
+"""The demonstration: one use case through the three pipelines, each stage a Dagster run that `make dev` shows.
 
 Belongs here: which stages, in which order. Does not: how they are told (`narrator`), measured (`meter`) or summed up.
 """
@@ -15,8 +15,8 @@ import dagster as dg
 from ml_platform.demo.meter import MemoryMeter, Stopwatch
 from ml_platform.demo.narrator import Narrator, printing_into, standing_console
 from ml_platform.demo.report import DemoReport, StageReport, write_report
+from ml_platform.demo.shown import DEFAULT, Shown, shown
 from ml_platform.demo.stages import Stage, perform
-from ml_platform.demo.upstream import USE_CASE, land_everything
 from ml_platform.execution.executors import warm_up
 from ml_platform.execution.instance import open_instance
 from ml_platform.execution.launch import PartitionRange, RunRequest, platform_location, run_job
@@ -24,26 +24,23 @@ from ml_platform.settings import Settings
 from ml_platform.storage.probe import require_storage
 from ml_platform.tracking._client import import_quietly
 
-MODEL = f"{USE_CASE}_delay"
-DAYS = PartitionRange("2013-01-01", "2013-12-31")
-AS_OF_MONTHS = ("2013-10-01", "2013-11-01", "2013-12-01")
-PREDICTED_DAYS = PartitionRange("2013-10-01", "2013-12-31")
 PRELOADED = ("ml_platform.training.definitions",)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Events are in the instance; the narrator speaks, and what libraries print goes to `<home>/demo.log`."""
 
 
-def run_demo(settings: Settings) -> DemoReport:
+def run_demo(settings: Settings, use_case: str = DEFAULT) -> DemoReport:
     """Everything, from landing to the quality of predictions; the report is kept also of a demonstration that failed.
 
     Raises:
         PlatformError: a stage failed. What earlier stages published stands, and another start finds it done.
     """
+    of = shown(use_case)
     require_storage(settings)
     console = standing_console()
     with printing_into(settings.home / "demo.log"), open_instance() as instance, MemoryMeter() as memory:
         warm_up(PRELOADED)
-        stages = [Stage("Land a year of flights and weather", _land(settings)), *_runs(instance)]
+        stages = [Stage("Land the source, a day at a time", _land(settings, of)), *_runs(instance, of)]
         narrator = Narrator(console, len(stages))
         started_at, watch, done = datetime.now(UTC), Stopwatch(), list[StageReport]()
         for report in perform(stages, narrator):
@@ -55,39 +52,44 @@ def run_demo(settings: Settings) -> DemoReport:
                 peak_memory_bytes=memory.peak_bytes,
                 stages=tuple(done),
             )
-            write_report(settings, demo)
+            write_report(settings, demo, use_case)
     return demo
 
 
-def _land(settings: Settings) -> Callable[[Narrator], None]:
+def _land(settings: Settings, of: Shown) -> Callable[[Narrator], None]:
     def work(narrator: Narrator) -> None:
         narrator.note("fetching the source")
-        land_everything(settings, on_progress=lambda done, total: narrator.note(f"{done} of {total} objects"))
+        of.land(settings, on_progress=lambda done, total: narrator.note(f"{done} of {total} objects"))
 
     return work
 
 
-def _runs(instance: dg.DagsterInstance) -> list[Stage]:
+def _runs(instance: dg.DagsterInstance, of: Shown) -> list[Stage]:
     """The Dagster runs, in the order of what they need."""
+    name, served = of.use_case.name, of.deployment
     names = ("data", "training", "serving", "operations")
     data, training, serving, operations = (platform_location(name) for name in names)
+    has_references = of.catalog.data is not None and any(each.by == "whole" for each in of.catalog.data.landed)
     requests = [
-        ("Reference tables", RunRequest(data, f"refresh_{USE_CASE}_references")),
-        ("Daily tables", RunRequest(data, f"build_{USE_CASE}_days", partitions=DAYS)),
+        *([("Reference tables", RunRequest(data, f"refresh_{name}_references"))] if has_references else []),
+        ("Daily tables", RunRequest(data, f"build_{name}_days", partitions=of.days)),
     ]
-    for month in AS_OF_MONTHS:
-        name = date.fromisoformat(month).strftime("%B")
+    months = of.as_of_months
+    for month in months:
+        told = date.fromisoformat(month).strftime("%B" if of.use_case.as_of_every_months == 1 else "%Y")
         requests += [
-            (f"Model as of {name}", RunRequest(training, f"train_{MODEL}", partitions=month)),
-            (f"Champion as of {name}", RunRequest(serving, f"promote_{MODEL}_champion", partitions=month)),
+            (f"Model as of {told}", RunRequest(training, f"train_{name}_{of.model.name}", partitions=month)),
+            (f"Champion as of {told}", RunRequest(serving, f"promote_{name}_{served.champion.name}", partitions=month)),
         ]
-    predict = RunRequest(serving, f"predict_{MODEL}_predictions", partitions=PREDICTED_DAYS)
-    months = PartitionRange(AS_OF_MONTHS[0], AS_OF_MONTHS[-1])
+    model, every = f"{name}_{of.model.name}", PartitionRange(months[0], months[-1])
     requests += [
-        ("Predictions and their quality", predict),
-        ("Model cards", RunRequest(operations, f"write_{MODEL}_card", partitions=months)),
-        ("Data sheets", RunRequest(operations, f"write_{USE_CASE}_data_sheets")),
-        ("ML Test Score", RunRequest(operations, f"score_{MODEL}", partitions=AS_OF_MONTHS[-1])),
+        (
+            "Predictions and their quality",
+            RunRequest(serving, f"predict_{name}_{served.predictions.name}", partitions=of.predicted_days),
+        ),
+        ("Model cards", RunRequest(operations, f"write_{model}_card", partitions=every)),
+        ("Data sheets", RunRequest(operations, f"write_{name}_data_sheets")),
+        ("ML Test Score", RunRequest(operations, f"score_{model}", partitions=months[-1])),
     ]
     stages = [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
     first_training = next(i for i, (_, request) in enumerate(requests) if request.location == training)

@@ -9,7 +9,9 @@ from ml_platform.demo.models import MonthlyModel, read_models
 from ml_platform.demo.report import DemoReport, read_report
 from ml_platform.demo.rows import AuditedRows, ComputedRows, TableContent, count_audited, count_computed, read_contents
 from ml_platform.demo.served import WalkForward, walk_forward
+from ml_platform.demo.shown import DEFAULT, shown
 from ml_platform.errors import SettingsError
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
@@ -29,6 +31,8 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    row: str = Field(default="row", description="What one prediction is of, a singular noun.")
+    task: Task = Field(default=BINARY, description="What is predicted.")
     audited: tuple[AuditedRows, ...] = Field(description="Cleaned tables: rows in, published, quarantined.")
     computed: tuple[ComputedRows, ...] = Field(description="Tables computed from them.")
     contents: tuple[TableContent, ...] = Field(description="What each published table holds, as one hash.")
@@ -46,17 +50,20 @@ class Difference(NamedTuple):
     wanted: str | None
 
 
-def collect(settings: Settings) -> Summary:
-    """The summary of what `settings` point at; nothing is created, and what is missing is null."""
+def collect(settings: Settings, use_case: str = DEFAULT) -> Summary:
+    """The summary of what `settings` point at of a use case; nothing is created, and what is missing is null."""
+    of = shown(use_case)
     tables = TableStore.from_settings(settings)
     artifacts = ObjectStore(settings.artifact_uri, settings.fsspec_options(settings.artifact_uri))
     return Summary(
-        audited=count_audited(tables),
-        computed=count_computed(tables),
-        contents=read_contents(tables),
-        models=read_models(artifacts),
-        walk_forward=walk_forward(tables),
-        cost=read_report(settings),
+        row=of.deployment.predictions.row,
+        task=of.model.task,
+        audited=count_audited(tables, of),
+        computed=count_computed(tables, of),
+        contents=read_contents(tables, of),
+        models=read_models(artifacts, of),
+        walk_forward=walk_forward(tables, of),
+        cost=read_report(settings, use_case),
         places=_places(settings),
     )
 

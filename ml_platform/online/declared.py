@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import dataframely as dy
 import yaml
 
+from ml_platform.components.declared_task import declared_task
 from ml_platform.components.references import USE_CASES, resolve
-from ml_platform.errors import ModelNotFoundError
+from ml_platform.errors import DefinitionError, ModelNotFoundError
 from ml_platform.point_in_time.features import FeatureFunction, PredictionTime
 
 _DEPLOYMENT = "ml_platform.serving.component.Deployment"
@@ -62,7 +63,7 @@ def online_model(name: str, use_cases: Path = USE_CASES) -> OnlineModel:
 
     Raises:
         ModelNotFoundError: no serving/defs.yaml deploys it.
-        DefinitionError: a defs.yaml names a function or contract that is not there.
+        DefinitionError: a defs.yaml names what is not there, or the model gives no probabilities.
     """
     deployed = {found.name: found for found in _all(use_cases, name)}
     if name not in deployed:
@@ -72,7 +73,16 @@ def online_model(name: str, use_cases: Path = USE_CASES) -> OnlineModel:
             expected=f"one of {', '.join(declared) or 'none yet'}",
             remedy="Name one of them, or write serving/defs.yaml of the use case: README.md tells how.",
         )
-    return deployed[name]
+    found = deployed[name]
+    task = declared_task(use_cases / found.use_case / "serving", name)
+    if task.kind != "binary":
+        raise DefinitionError(
+            f"'{name}' cannot be served on request.",
+            expected="a model whose task is binary, since an answer is a probability",
+            got=f"task {task.kind}",
+            remedy=f"Its batch predictions are in {found.predictions}.",
+        )
+    return found
 
 
 def _names(use_cases: Path) -> Iterator[str]:

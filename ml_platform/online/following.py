@@ -174,7 +174,7 @@ class Follower:
             except ModelUnusableError as error:
                 failures.append(error.what)
         if baseline := kept.baseline:
-            rungs.append(Answerer("baseline", kept.champion, baseline.by, baseline.predict_proba))
+            rungs.append(Answerer("baseline", kept.champion, baseline.columns, baseline.predict))
         is_champion = bool(rungs) and rungs[0].rung == "champion"
         return Month(kept.as_of, kept.champion, tuple(rungs), () if is_champion else tuple(failures))
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from ml_platform.components.references import USE_CASES
-from ml_platform.components.use_case import FILE_NAME, load_use_case
+from ml_platform.components.references import FILE_NAME, USE_CASES
+from ml_platform.components.use_case import load_use_case
 from ml_platform.errors import PlatformError
 from ml_platform.execution.run_log import events_of
 from ml_platform.operations.run_events import asset_events, pipeline_of, run_partition

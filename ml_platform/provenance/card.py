@@ -80,7 +80,7 @@ class FeatureFact(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     column: ColumnFact = Field(description="The column.")
-    log_loss_increase: float | None = Field(description="Increase of the log loss when it is shuffled, nats.")
+    loss_increase: float | None = Field(description="Increase of the task's loss when it is shuffled.")
 
 
 class InputFact(BaseModel):

@@ -16,7 +16,7 @@ from ml_platform.provenance.card import ModelCard, card_path
 from ml_platform.provenance.card_facts import model_card
 from ml_platform.provenance.catalog import Catalog
 from ml_platform.provenance.evidence import Evidence
-from ml_platform.provenance.pages import LABELS, TILES, card_page, sheet_page
+from ml_platform.provenance.pages import TILES, card_page, label_of, sheet_page
 from ml_platform.provenance.sheet import DataSheet, sheet_path
 from ml_platform.provenance.sheet_facts import data_sheet
 from ml_platform.provenance.trace_history import RunHistory
@@ -139,7 +139,9 @@ def _card_of_month(evidence: Evidence, config: ModelConfig, month: str) -> Model
 def _in_short(card: ModelCard) -> str:
     """The first screen of the card, in Markdown."""
     shown = card.shown
-    scores = "\n".join(f"| {LABELS[metric]} | {shown.metrics[metric]} |" for metric in TILES)
+    scores = "\n".join(
+        f"| {label_of(metric, shown.task)} | {shown.metrics[metric]} |" for metric in TILES[shown.task.kind]
+    )
     window = f"{shown.first_day} to {shown.last_day}, {shown.rows:,} rows"
     limits = "\n".join(f"- {each}" for each in card.use.limits)
     return (

@@ -167,9 +167,9 @@ def judgement_of(evidence: Evidence, declared: DeclaredModel, registered: Regist
     if kept is None or kept.lineage.fingerprint != registered.fingerprint:
         return None
     importances = [
-        Importance(feature=each.column.name, log_loss_increase=each.log_loss_increase)
+        Importance(feature=each.column.name, loss_increase=each.loss_increase)
         for each in kept.features
-        if each.log_loss_increase is not None
+        if each.loss_increase is not None
     ]
     return Judged(kept.holdout, kept.test, importances, kept.gate)
 
@@ -205,9 +205,9 @@ def _training(model: TrainedModel, origin: Origin) -> TrainingFact:
 
 def _features(model: TrainedModel, table: Table, judged: Judged, owners: Sequence[str]) -> tuple[FeatureFact, ...]:
     columns = {fact.name: fact for fact in column_facts(table.contract, owners)}
-    increase = {each.feature: each.log_loss_increase for each in judged.importances}
-    facts = [FeatureFact(column=columns[name], log_loss_increase=increase.get(name)) for name in model.features]
-    return tuple(sorted(facts, key=lambda fact: -(fact.log_loss_increase or 0.0)))
+    increase = {each.feature: each.loss_increase for each in judged.importances}
+    facts = [FeatureFact(column=columns[name], loss_increase=increase.get(name)) for name in model.features]
+    return tuple(sorted(facts, key=lambda fact: -(fact.loss_increase or 0.0)))
 
 
 def _masked(evaluation: Evaluation, table: Table) -> Evaluation:

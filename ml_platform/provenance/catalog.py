@@ -12,14 +12,15 @@ import dataframely as dy
 import yaml
 
 from ml_platform.components.partitions import By
-from ml_platform.components.references import USE_CASES
-from ml_platform.components.use_case import FILE_NAME, UseCase, load_use_case
+from ml_platform.components.references import FILE_NAME, USE_CASES
+from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.partitioning import tables_by
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
+from ml_platform.evaluation.task import BINARY
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract, quality_contract
 from ml_platform.serving.drift_contract import alarms_contract, drift_contract
@@ -209,7 +210,9 @@ class Catalog:
             return
         predicted, quality = self.deployment.predictions, self.deployment.quality
         features: type[dy.Schema] = self.use_case.resolve(predicted.contract)
-        predictions = predictions_contract(features, predicted.row)
+        config = self.model(self.deployment.champion.registered_model)
+        task = config.task if config else BINARY
+        predictions = predictions_contract(features, predicted.row, task)
         yield self._table(
             predicted.name,
             "predictions",
@@ -223,7 +226,7 @@ class Catalog:
             quality.name,
             "quality",
             quality.description,
-            quality_contract(predicted.partition_column, predicted.row),
+            quality_contract(predicted.partition_column, predicted.row, task),
             made_from=(predicted.name, quality.labels),
             by="day",
             fresh_within_hours=quality.fresh_within_hours,

@@ -4,6 +4,7 @@ Belongs here: how facts are shown. Does not: gathering them. The templates lie b
 """
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
@@ -11,11 +12,11 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ml_platform.evaluation.task import IN_UNITS, MetricName, Task, TaskKind
 from ml_platform.provenance.card import ModelCard
 from ml_platform.provenance.sheet import DataSheet
 from ml_platform.training.evaluation import BaselineScore, Evaluation
 from ml_platform.training.intervals import Interval
-from ml_platform.training.metrics import MetricName
 from ml_platform.training.slices import SliceScore
 
 LABELS: dict[MetricName, str] = {
@@ -24,8 +25,23 @@ LABELS: dict[MetricName, str] = {
     "log_loss": "log loss, nats",
     "brier_score": "Brier score",
     "expected_calibration_error": "calibration error",
+    "accuracy_score": "accuracy",
+    "mean_absolute_error": "mean absolute error",
+    "root_mean_squared_error": "root mean squared error",
+    "pinball_loss": "pinball loss",
+    "interval_coverage": "outcomes inside their interval",
+    "mean_interval_width": "mean width of an interval",
 }
-TILES: tuple[MetricName, ...] = ("roc_auc_score", "pr_auc_score", "log_loss", "expected_calibration_error")
+TILES: dict[TaskKind, tuple[MetricName, ...]] = {
+    "binary": ("roc_auc_score", "pr_auc_score", "log_loss", "expected_calibration_error"),
+    "multiclass": ("accuracy_score", "log_loss", "brier_score", "expected_calibration_error"),
+    "regression": ("mean_absolute_error", "root_mean_squared_error"),
+    "forecast": ("mean_absolute_error", "pinball_loss", "interval_coverage", "mean_interval_width"),
+}
+AXES: dict[bool, tuple[str, str]] = {
+    True: ("mean predicted probability", "observed rate"),
+    False: ("mean prediction", "mean seen"),
+}
 PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 40.0, 350.0, 10.0, 260.0
 
 
@@ -78,10 +94,11 @@ class Point(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """The calibration plot: its ticks on both axes, and its points."""
+    """The calibration plot: its ticks on both axes, its points, and what its axes are called."""
 
     ticks: list[Point]
     points: list[Point]
+    axes: tuple[str, str]
 
 
 class Band(NamedTuple):
@@ -97,10 +114,10 @@ class SliceRow(NamedTuple):
 
     value: str
     rows: int
-    positive_rate: float
-    mean_score: float
-    roc_auc: Score
-    log_loss: Score
+    observed: str
+    predicted: str
+    first: Score
+    second: Score
     band: Band | None
 
 
@@ -122,12 +139,15 @@ def card_page(card: ModelCard) -> str:
         title=f"{card.name}, version {card.version}: model card",
         card=card,
         shown=card.shown,
-        tiles=[_tile(card.shown, metric) for metric in TILES],
+        seen=_seen(card.shown),
+        loss=label_of(card.shown.task.type.loss, card.shown.task),
+        slice_scores=[label_of(metric, card.shown.task) for metric in card.shown.task.type.of_slices[:2]],
+        tiles=[_tile(card.shown, metric) for metric in TILES[card.shown.task.kind]],
         reports=[_report(each) for each in windows],
         calibration=_calibration(card.shown),
         slices=list(_slices(card.shown)),
         slices_title=f"On {_window(card.shown)}.",
-        largest=max((each.log_loss_increase or 0.0 for each in card.features), default=0.0),
+        largest=max((each.loss_increase or 0.0 for each in card.features), default=0.0),
     )
 
 
@@ -174,16 +194,38 @@ def _tile(report: Evaluation, metric: MetricName) -> Tile:
     found = _score(report.metrics[metric])
     best = report.baselines[-1] if report.baselines else None
     told = f"{best.name.replace('_', ' ')}: {best.metrics[metric]:.3f}" if best else ""
-    return Tile(LABELS[metric], found.value, found.interval, told)
+    return Tile(label_of(metric, report.task), found.value, found.interval, told)
 
 
 def _report(report: Evaluation) -> Report:
     rows = [
-        ScoreRow(LABELS[metric], *_score(found), [_baseline(each, metric) for each in report.baselines])
-        for metric, found in ((metric, report.metrics[metric]) for metric in LABELS)
+        ScoreRow(label_of(metric, report.task), *_score(found), [_baseline(each, metric) for each in report.baselines])
+        for metric, found in ((metric, report.metrics[metric]) for metric in report.task.type.metrics)
     ]
     names = [each.name.replace("_", " ") for each in report.baselines]
     return Report(_window(report), names, rows)
+
+
+def label_of(metric: MetricName, task: Task) -> str:
+    """The name of a score as a reader knows it, with its unit."""
+    return LABELS[metric] + (f", {task.unit}" if metric in IN_UNITS and task.unit else "")
+
+
+def _seen(report: Evaluation) -> str:
+    """What came, in a few words after the scored rows."""
+    told = _number(report.mean_observed, report.task)
+    match report.task.kind:
+        case "binary":
+            return f"{told} of them are positive"
+        case "multiclass":
+            return f"{told} of them are of the likeliest class"
+    return f"their mean is {told}"
+
+
+def _number(value: float, task: Task) -> str:
+    """A share of rows, or a value with its unit."""
+    is_share = task.kind in ("binary", "multiclass")
+    return f"{100 * value:.1f} %" if is_share else f"{value:,.4g} {task.unit}".rstrip()
 
 
 def _window(report: Evaluation) -> str:
@@ -202,11 +244,16 @@ def _score(found: Interval | None) -> Score:
 
 
 def _calibration(report: Evaluation) -> Calibration:
-    bins = report.calibration
-    top = max(0.1, *(1.05 * max(each.mean_score, each.observed_rate) for each in bins))
+    bins, is_share = report.calibration, report.task.kind in ("binary", "multiclass")
+    top = max(0.1, *(1.05 * max(each.mean_predicted, each.mean_observed) for each in bins))
     step = 0.1 if top > 0.4 else 0.05 if top > 0.2 else 0.02
-    ticks = [_point(i * step, i * step, top, f"{i * step:.2f}") for i in range(int(top / step) + 1)]
-    return Calibration(ticks, [_point(each.mean_score, each.observed_rate, top) for each in bins])
+    if top > 1.05:
+        step = 10 ** math.floor(math.log10(top)) * (1 if top / 10 ** math.floor(math.log10(top)) > 3 else 0.5)
+    ticks = [
+        _point(i * step, i * step, top, f"{i * step:.2f}" if step < 1 else f"{i * step:g}")
+        for i in range(int(top / step) + 1)
+    ]
+    return Calibration(ticks, [_point(each.mean_predicted, each.mean_observed, top) for each in bins], AXES[is_share])
 
 
 def _point(x: float, y: float, top: float, label: str = "") -> Point:
@@ -215,29 +262,30 @@ def _point(x: float, y: float, top: float, label: str = "") -> Point:
 
 
 def _slices(report: Evaluation) -> Iterator[SliceGroup]:
-    overall = report.metrics["roc_auc_score"].value
+    metric = report.task.type.of_slices[0]
+    overall = report.metrics[metric].value
     for column, pieces in groupby(report.slices, key=lambda piece: piece.column):
         found = list(pieces)
-        low, high = _scale(found, overall)
-        rows = [_slice(piece, low, high) for piece in found]
+        low, high = _scale(found, overall, metric)
+        rows = [_slice(piece, low, high, report.task) for piece in found]
         yield SliceGroup(column.replace("_", " "), f"{low:.2f}", f"{high:.2f}", _percent(overall, low, high), rows)
 
 
-def _scale(pieces: Sequence[SliceScore], overall: float) -> tuple[float, float]:
-    found = [piece.intervals["roc_auc_score"] for piece in pieces if "roc_auc_score" in piece.intervals]
+def _scale(pieces: Sequence[SliceScore], overall: float, metric: MetricName) -> tuple[float, float]:
+    found = [piece.intervals[metric] for piece in pieces if metric in piece.intervals]
     return min([overall, *(each.low for each in found)]), max([overall, *(each.high for each in found)])
 
 
-def _slice(piece: SliceScore, low: float, high: float) -> SliceRow:
-    ranking = piece.intervals.get("roc_auc_score")
+def _slice(piece: SliceScore, low: float, high: float, task: Task) -> SliceRow:
+    first, second = (piece.intervals.get(metric) for metric in task.type.of_slices[:2])
     return SliceRow(
         piece.value,
         piece.rows,
-        piece.positive_rate,
-        piece.mean_score,
-        _score(ranking),
-        _score(piece.intervals.get("log_loss")),
-        _band(ranking, low, high) if ranking else None,
+        _number(piece.mean_observed, task),
+        _number(piece.mean_predicted, task),
+        _score(first),
+        _score(second),
+        _band(first, low, high) if first else None,
     )
 
 

@@ -57,7 +57,7 @@ def result_differences(model: TrainedModel, answer: Answer) -> Iterator[Differen
     told = answer.predictions
     if told is not None and (told.rows_equal != told.rows or told.rows_surplus):
         found = f"{told.rows_equal:,} equal, {told.rows_missing:,} missing, {told.rows_surplus:,} more"
-        apart = f"largest difference of a probability {told.largest_difference:.3g}"
+        apart = f"largest difference of a prediction {told.largest_difference:.3g}"
         yield Difference(aspect="predictions", what="rows", recorded=f"{told.rows:,}", found=f"{found}; {apart}")
 
 
@@ -105,8 +105,8 @@ def _trial(trial: TrialOutcome) -> str:
 
 
 def _outcome(trial: TrialOutcome) -> str:
-    loss = trial.validation_log_loss
-    return f"failed: {trial.failure}" if loss is None else f"log loss {loss!r} with {trial.parameters}"
+    loss = trial.validation_loss
+    return f"failed: {trial.failure}" if loss is None else f"loss {loss!r} with {trial.parameters}"
 
 
 def _of_mappings(aspect: Aspect, recorded: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:

@@ -21,7 +21,6 @@ from ml_platform.training.rebuilding import Rebuilt, rebuild
 from ml_platform.training.records import TrainedModel
 from ml_platform.training.training_run import training_code
 
-PROBABILITY = "probability"
 OF_THE_MODEL = "model_"
 
 
@@ -47,7 +46,8 @@ def compare_predictions(
     days = [day for each in predicted.published for day in each.days]
     stored = tables.scan(predicted.table, version=predicted.version, partitions=days)
     published = stored.filter(pl.col("model_version") == registered.version).collect()
-    keys = [name for name in published.columns if name != PROBABILITY and not name.startswith(OF_THE_MODEL)]
+    predicted_columns = model.task.type.columns
+    keys = [name for name in published.columns if name not in predicted_columns and not name.startswith(OF_THE_MODEL)]
     made = [
         _scored(tables, predicted, each.features_version, each.days, registered, model, keys)
         for each in predicted.published
@@ -60,7 +60,8 @@ def compared(published: pl.DataFrame, made: pl.DataFrame, keys: list[str], days:
     both = published.join(made, on=keys, how="inner", suffix="_made")
     others = [name for name in published.columns if name not in keys]
     is_equal = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_made")) for name in others)
-    apart = (pl.col(PROBABILITY) - pl.col(f"{PROBABILITY}_made")).abs().max()
+    numbers = [name for name in others if published.schema[name].is_float()]
+    apart = pl.max_horizontal(pl.lit(0.0), *((pl.col(name) - pl.col(f"{name}_made")).abs().max() for name in numbers))
     return Comparison(
         days=days,
         rows=published.height,
@@ -90,7 +91,7 @@ def _answer(rebuilt: Rebuilt, predictions: Comparison | None) -> Answer:
     return Answer(
         sha256=rebuilt.fit.sha256,
         bytes=len(rebuilt.fit.data),
-        code=training_code().definitions,
+        code=training_code(rebuilt.fit.model.trainer).definitions,
         trials=rebuilt.trials,
         predictions=predictions,
         cpu_seconds=spent.user + spent.system + spent.children_user + spent.children_system,

@@ -26,9 +26,9 @@ def all_features_are_beneficial(facts: Facts) -> Finding:
     importances = facts.judged.importances if facts.judged else ()
     if not importances:
         return Finding.unproven("permutation importance was not recorded", _evaluate(facts))
-    idle = [each.feature for each in importances if each.log_loss_increase <= 0]
-    best = max(importances, key=lambda each: each.log_loss_increase)
-    what = f"{len(importances) - len(idle)} of {len(importances)} features lower the log loss, most '{best.feature}'"
+    idle = [each.feature for each in importances if each.loss_increase <= 0]
+    best = max(importances, key=lambda each: each.loss_increase)
+    what = f"{len(importances) - len(idle)} of {len(importances)} features lower the loss, most '{best.feature}'"
     proof = facts.recorded(f"permutation importance on the holdout: {what}", "evaluation")
     if not idle:
         return Finding.proven(proof)

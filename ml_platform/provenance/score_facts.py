@@ -240,7 +240,7 @@ class Facts:
             return Tests(None, "no run of the tests is recorded")
         if tested.code != code_hash():
             return Tests(None, f"the recorded tests of {tested.finished_at:%Y-%m-%d %H:%M} were of other code")
-        if changed := changed_definitions(self.origin.code, training_code().definitions):
+        if changed := changed_definitions(self.origin.code, training_code(self.model.trainer).definitions):
             return Tests(None, f"the version was made by other code than was tested: {', '.join(changed[:3])}")
         return Tests(tested, "")
 

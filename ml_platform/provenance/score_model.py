@@ -11,6 +11,7 @@ from ml_platform.provenance.score_facts import Facts
 from ml_platform.provenance.score_staleness import Aged, scores_by_age
 from ml_platform.serving.quality import overall
 from ml_platform.training.gate import CheckName
+from ml_platform.training.plots import words
 
 CHANCE = 0.5
 FEWEST_DAYS = 7
@@ -47,12 +48,13 @@ def offline_and_online_metrics_correlate(facts: Facts) -> Finding:
     if quality.height < FEWEST_DAYS:
         told = f"only {quality.height} served days have labels, {FEWEST_DAYS} are needed"
         return Finding.unproven(told, f"in `make dev`, materialize {table} once labels are there")
-    online, interval = overall(quality)["log_loss"], offline.metrics["log_loss"]
-    what = f"log loss {online:.4f} on {quality.height} served days, {interval} offline on the as-of month"
+    loss = offline.task.type.loss
+    online, interval = overall(quality, offline.task)[loss], offline.metrics[loss]
+    what = f"{words(loss)} {online:.4f} on {quality.height} served days, {interval} offline on the as-of month"
     newest = facts.evidence.tables.version(table)
     proof = facts.proof(what, "measured", f"{table} version {newest}")
-    gain = [min(each.advantage["log_loss"].value for each in e.baselines) for e in (judged.holdout, offline)]
-    told = f"log loss better than the best baseline by {gain[0]:.3f} on the holdout, by {gain[1]:.3f} once served"
+    gain = [min(each.advantage[loss].value for each in e.baselines) for e in (judged.holdout, offline)]
+    told = f"{words(loss)} better than the best baseline by {gain[0]:.3f} on the holdout, by {gain[1]:.3f} once served"
     proofs = (proof, facts.recorded(told, "evaluation"))
     if interval.low <= online <= interval.high and min(gain) > 0:
         return Finding.proven(*proofs)
@@ -61,13 +63,14 @@ def offline_and_online_metrics_correlate(facts: Facts) -> Finding:
 
 def hyperparameters_are_tuned(facts: Facts) -> Finding:
     """Several settings of every declared parameter were tried on the validation window."""
-    settings = {str(each.parameters) for each in facts.model.trials if each.validation_log_loss is not None}
+    settings = {str(each.parameters) for each in facts.model.trials if each.validation_loss is not None}
     if len(settings) < 2:
         remedy = f"declare search.trials in {facts.catalog.file('training')}, and train again"
         return Finding.unproven(f"{len(settings)} setting was tried", remedy)
     tuned = ", ".join(facts.origin.config.search.parameters)
-    best = min(each.validation_log_loss for each in facts.model.trials if each.validation_log_loss is not None)
-    what = f"{len(settings)} settings of {tuned} tried, the best with log loss {best:.4f} on the validation window"
+    best = min(each.validation_loss for each in facts.model.trials if each.validation_loss is not None)
+    loss = words(facts.model.task.type.loss)
+    what = f"{len(settings)} settings of {tuned} tried, the best with {loss} {best:.4f} on the validation window"
     return Finding.proven(facts.recorded(what, "model"))
 
 
@@ -91,6 +94,8 @@ def quality_is_sufficient_on_slices(facts: Facts) -> Finding:
     slices = facts.judged.holdout.slices if facts.judged else ()
     if not found.points or not slices:
         return found if slices else Finding.unproven("no slices were evaluated", _evaluate(facts), *found.proofs)
+    if "roc_auc_score" not in facts.model.task.type.metrics:
+        return found  # a value has no chance level to hold slices against; the baselines are the gate's question
     scored = [(each, value) for each in slices if (value := each.metrics.get("roc_auc_score")) is not None]
     worst, lowest = min(scored, key=lambda each: each[1])
     what = f"ROC AUC of {len(scored)} slices, the lowest {lowest:.3f} for {worst.column} {worst.value}"
@@ -112,7 +117,7 @@ def inclusion_is_considered(facts: Facts) -> Finding:
     told = [
         f"{column}: predicted {min(gaps):+.3f} to {max(gaps):+.3f} against what happened"
         for column in columns
-        if (gaps := [each.mean_score - each.positive_rate for each in slices if each.column == column])
+        if (gaps := [each.mean_predicted - each.mean_observed for each in slices if each.column == column])
     ]
     nobody = f"none of {len(facts.model.features)} features is an attribute of a person"
     contract = facts.proof(nobody, "contract", facts.features.contract.__name__)
@@ -131,8 +136,9 @@ def _gate_said(facts: Facts, check: CheckName) -> Finding:
 
 
 def _loss(facts: Facts, aged: Aged) -> Proof:
+    loss = words(facts.model.task.type.loss)
     what = (
-        f"version {aged.older} on {aged.month:%Y-%m}, {aged.months} month(s) old: log loss {aged.loss:+.4f} against "
+        f"version {aged.older} on {aged.month:%Y-%m}, {aged.months} month(s) old: {loss} {aged.loss:+.4f} against "
         f"version {aged.fresher}, on {aged.rows:,} rows"
     )
     return facts.proof(what, "measured", f"versions {aged.older} and {aged.fresher}")

@@ -11,7 +11,7 @@ from ml_platform.provenance.reproduce_process import compare_predictions
 from ml_platform.provenance.reproduction import PublishedDays
 from ml_platform.provenance.score import Finding
 from ml_platform.provenance.score_facts import Days, Facts, seconds_of
-from ml_platform.serving.predictions import PREDICTIONS_ARE_PROBABILITIES
+from ml_platform.serving.predictions import validity_check
 from ml_platform.serving.quality_asset import DAILY_QUALITY_IS_WITHIN_ITS_LIMITS
 from ml_platform.training.records import TrainedModel
 from ml_platform.training.training_run import record_of
@@ -73,10 +73,10 @@ def models_are_not_too_stale(facts: Facts) -> Finding:
 
 
 def models_are_numerically_stable(facts: Facts) -> Finding:
-    """Every prediction that stands was checked to be a finite probability."""
+    """Every prediction that stands was checked to be a finite probability or number."""
     if facts.predicted is None:
         return Finding.unproven(NOT_SERVED, PREDICT)
-    return facts.check(PREDICTIONS_ARE_PROBABILITIES, [facts.served], PREDICT)
+    return facts.check(validity_check(facts.model.task), [facts.served], PREDICT)
 
 
 def computing_performance_has_not_regressed(facts: Facts) -> Finding:

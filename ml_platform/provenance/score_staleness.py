@@ -10,9 +10,9 @@ from typing import NamedTuple
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from ml_platform.evaluation.metrics import log_loss
+from ml_platform.evaluation.scores import value_of
 from ml_platform.provenance.score_facts import Facts, Loss
-from ml_platform.tracking.models import predict_probability
+from ml_platform.tracking.models import predict
 from ml_platform.tracking.registry import RegisteredModel
 
 FEWEST_ROWS = 100
@@ -27,7 +27,7 @@ class Aged(NamedTuple):
     fresher: int
     month: dt.date
     months: int
-    loss: float  # log loss of the older less that of the fresher, nats
+    loss: float  # the task's loss of the older less that of the fresher
     rows: int
 
 
@@ -50,14 +50,16 @@ def _against(facts: Facts, fresher: RegisteredModel, versions: list[RegisteredMo
 
 
 def _losses(facts: Facts, models: list[RegisteredModel], month: dt.date) -> list[Loss]:
-    """The log loss of each model on the month, remembered for the scores of other versions."""
+    """The task's loss of each model on the month, remembered for the scores of other versions."""
     known = facts.stores.losses
     if new := [each for each in models if (each.sha256, month) not in known]:
         rows = _labelled(facts, month)
-        label = rows[facts.declared.config.labels.label].to_numpy()
+        task = facts.declared.config.task
+        label = task.outcomes(rows[facts.declared.config.labels.label])
         with threadpool_limits(1):  # on small matrices, threads that wait for each other cost more than they save
             for each in new:
-                value = log_loss(label, predict_probability(facts.stores.model(each), rows)) if rows.height else 0.0
+                predicted = predict(facts.stores.model(each), rows)
+                value = value_of(task.type.loss, label, predicted, task) if rows.height else 0.0
                 known[each.sha256, month] = Loss(value, rows.height)
     return [known[each.sha256, month] for each in models]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
-from ml_platform.demo.upstream import NYCFLIGHTS13, USE_CASE, land_objects, objects_by_day, read_source, registers
+from ml_platform.demo.landing import land_objects
+from ml_platform.demo.upstream import NYCFLIGHTS13, USE_CASE, objects_by_day, read_source, registers
 from ml_platform.errors import ReplayError
 from ml_platform.replay.driven import require_driven
 from ml_platform.replay.pace import Pace, months_due, require_new

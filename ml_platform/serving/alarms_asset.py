@@ -13,6 +13,7 @@ from ml_platform.components.reuse import Recipe
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ModelUnusableError
 from ml_platform.evaluation.evidence import evidence_needed
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.serving.alarms import alarm_rows, watched_by_day
 from ml_platform.serving.component import Deployment, DriftMonitor
 from ml_platform.serving.contract import require_contract
@@ -41,7 +42,9 @@ class Frames(NamedTuple):
     features: pl.LazyFrame
 
 
-def alarms_asset(use_case: UseCase, deployment: Deployment, monitor: DriftMonitor) -> dg.AssetsDefinition:
+def alarms_asset(
+    use_case: UseCase, deployment: Deployment, monitor: DriftMonitor, task: Task = BINARY
+) -> dg.AssetsDefinition:
     """The table of alarms. Its checks warn: what follows from an alarm is for training and for people."""
     predicted, quality, day = deployment.predictions, deployment.quality, deployment.predictions.partition_column
     contract = alarms_contract(day)
@@ -87,7 +90,7 @@ def alarms_asset(use_case: UseCase, deployment: Deployment, monitor: DriftMonito
     ) -> Events:
         days = as_days(partitions_of_run(context))
         known = references(
-            use_case, deployment, context.resources.artifacts, context.resources.tables.location.tables()
+            use_case, deployment, context.resources.artifacts, context.resources.tables.location.tables(), task
         )
         frames = Frames(drift.collect(), predictions.collect(), labels.collect(), features)
         rows = judged(known, frames, champions_of(promotions, _back_from(days, monitor.history_days)), days)

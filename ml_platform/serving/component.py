@@ -1,5 +1,7 @@
 """The component behind `serving/defs.yaml`: promotion, batch predictions, quality and drift of one registered model."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 from pydantic import Field
 
@@ -56,20 +58,32 @@ class PredictionTable(dg.Model, dg.Resolvable):
     fresh_within_hours: FreshWithin = None
 
 
+class QualityLimit(dg.Model, dg.Resolvable):
+    """Between which values a score of a day is nothing to report."""
+
+    score: str = Field(description="Column of the quality table.")
+    lowest: float | None = Field(None, description="A day below this is reported.")
+    highest: float | None = Field(None, description="A day above this is reported.")
+
+
 class QualityTable(dg.Model, dg.Resolvable):
     """How good a day's predictions turned out, as far as labels have arrived."""
 
     name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain, in one sentence; shown in the UI.")
     labels: str = Field(description="Name of the label table; its rows carry the primary key of the features.")
-    label_column: str = Field(description="Boolean column of the labels that the model predicts.")
+    label_column: str = Field(description="Column of the labels that the model predicts.")
     lowest_roc_auc_score: float = Field(
-        0.5, ge=0, le=1, description="A day that ranks worse than this is reported; 0.5 is chance."
+        0.5, ge=0, le=1, description="Binary tasks: a day that ranks worse than this is reported; 0.5 is chance."
     )
     highest_roc_auc_score: float = Field(
-        0.95, ge=0, le=1, description="A day that ranks better than this is reported: the future may have leaked."
+        0.95,
+        ge=0,
+        le=1,
+        description="Binary tasks: a day that ranks better than this is reported: the future may have leaked.",
     )
-    fewest_labels: int = Field(100, ge=1, description="Labels that a day needs before its ROC AUC is judged.")
+    limits: Sequence[QualityLimit] = Field(default=(), description="Limits of other scores, of any task.")
+    fewest_labels: int = Field(100, ge=1, description="Labels that a day needs before its scores are judged.")
     fresh_within_hours: FreshWithin = None
 
 
@@ -133,6 +147,8 @@ class Deployment(dg.Component, dg.Model, dg.Resolvable):
         Raises:
             DefinitionError: a name in the YAML means nothing.
         """
+        from ml_platform.components.declared_task import declared_task
         from ml_platform.serving.deployment import build_deployment
 
-        return build_deployment(self, load_use_case(context.path))
+        task = declared_task(context.path, self.champion.registered_model)
+        return build_deployment(self, load_use_case(context.path), task)

@@ -10,17 +10,19 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.errors import ContractViolatedError
+from ml_platform.evaluation.task import BINARY, Task
+from ml_platform.serving.answers import contract_columns, quality_columns
 from ml_platform.serving.scoring import ModelRung
 
 _RUNGS = "champion, last_known_good (the version before it) or baseline"
 _RUNG = f"^({'|'.join(get_args(ModelRung))})$"
 
 
-def predictions_contract(features: type[dy.Schema], row: str) -> type[dy.Schema]:
-    """One prediction for each row of the features: its primary key, the probability, and the version that gave it."""
+def predictions_contract(features: type[dy.Schema], row: str, task: Task = BINARY) -> type[dy.Schema]:
+    """One prediction for each row of the features: its primary key, what is predicted, and the version that gave it."""
     keys = {name: copy.copy(column) for name, column in features.columns().items() if column.primary_key}
     given = {
-        "probability": dy.Float64(min=0, max=1, description=f"Probability that the {row} is positive."),
+        **contract_columns(task, row),
         "model_version": dy.Int64(
             min=1, nullable=True, description="Version in the registry that predicted; null for a baseline."
         ),
@@ -28,10 +30,11 @@ def predictions_contract(features: type[dy.Schema], row: str) -> type[dy.Schema]
         "model_fingerprint": dy.String(description="Hash of everything that what predicted follows from."),
         "model_rung": dy.String(regex=_RUNG, description=f"Who answered: {_RUNGS}."),
     }
-    return _schema("Predictions", f"One {row} with its predicted probability.", {**keys, **given})
+    told = "probability" if task.kind == "binary" else task.kind
+    return _schema("Predictions", f"One {row} with its predicted {told}.", {**keys, **given})
 
 
-def quality_contract(partition_column: str, row: str) -> type[dy.Schema]:
+def quality_contract(partition_column: str, row: str, task: Task = BINARY) -> type[dy.Schema]:
     """One day: rows predicted, labels that have arrived, and the scores over these, null without any."""
     columns = {
         partition_column: dy.Date(primary_key=True, description="Day that was predicted."),
@@ -43,16 +46,7 @@ def quality_contract(partition_column: str, row: str) -> type[dy.Schema]:
         "model_rung": dy.String(
             nullable=True, regex=_RUNG, description=f"Who answered: {_RUNGS}; null without predictions."
         ),
-        "mean_probability": dy.Float64(nullable=True, min=0, max=1, description="Mean probability of the labelled."),
-        "positive_rate": dy.Float64(nullable=True, min=0, max=1, description="Share of positive labels."),
-        "roc_auc_score": dy.Float64(nullable=True, min=0, max=1, description="Null with labels of one class only."),
-        "pr_auc_score": dy.Float64(
-            nullable=True, min=0, max=1, description="Average precision; null without positives."
-        ),
-        "log_loss": dy.Float64(nullable=True, min=0, description="Nats a row."),
-        "brier_score_loss": dy.Float64(
-            nullable=True, min=0, max=1, description="Mean squared error of the probability."
-        ),
+        **quality_columns(task),
     }
     return _schema("Quality", "One day of predictions and how they turned out.", columns)
 

@@ -4,6 +4,8 @@ import dagster as dg
 
 from ml_platform.components.recomputing import recompute_sensor
 from ml_platform.components.use_case import UseCase
+from ml_platform.errors import DefinitionError
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.serving.alarms_asset import alarms_asset
 from ml_platform.serving.champion import champion_asset
 from ml_platform.serving.component import Deployment
@@ -15,17 +17,22 @@ from ml_platform.serving.sound_champions import sound_champion
 from ml_platform.serving.tables import days_with_a_model, upstream_table
 
 
-def build_deployment(deployment: Deployment, use_case: UseCase) -> dg.Definitions:
+def build_deployment(deployment: Deployment, use_case: UseCase, task: Task = BINARY) -> dg.Definitions:
     """Assets, checks, jobs, sensors and schedule of `deployment`.
 
     Raises:
-        DefinitionError: the contract that the YAML names does not exist.
+        DefinitionError: the contract that the YAML names does not exist, or a limit is of a score that the task lacks.
     """
     version = dg.AssetSpec(use_case.key(deployment.champion.model_version), partitions_def=use_case.by_as_of_month)
     champion = champion_asset(use_case, deployment.champion)
-    predictions, quality = predictions_asset(use_case, deployment), quality_asset(use_case, deployment)
+    predictions, quality = predictions_asset(use_case, deployment, task), quality_asset(use_case, deployment, task)
     monitor = deployment.drift
-    watched = [build(use_case, deployment, monitor) for build in (drift_asset, alarms_asset)] if monitor else []
+    if monitor and task.kind == "multiclass":
+        raise DefinitionError(
+            f"{deployment.champion.registered_model} is watched for drift, which is for numbers and probabilities",
+            expected="no `drift` in serving/defs.yaml of a multiclass task",
+        )
+    watched = [build(use_case, deployment, monitor, task) for build in (drift_asset, alarms_asset)] if monitor else []
     promote = dg.define_asset_job(
         f"promote_{use_case.name}_{deployment.champion.name}",
         dg.AssetSelection.assets(champion),

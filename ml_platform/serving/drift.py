@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.evaluation.baseline import Baseline
 from ml_platform.evaluation.distances import Bins, FloatArray, IntArray, bins_of, counts_by_day, stability_index
+from ml_platform.evaluation.task import VALUE
 from ml_platform.tracking.registry import RegisteredModel
 
 Kind = Literal["feature", "prediction"]
@@ -128,9 +129,12 @@ def excess_losses(
     rows = predictions.join(labels.select(*columns.keys, label), on=list(columns.keys), how="inner")
     rows = rows.filter(pl.col(label).is_not_null())
     seen = pl.col(label).cast(pl.Float64)
-    loss = (pl.col(columns.predictions[0]) - seen) ** 2
+    value = "prediction" if "prediction" in columns.predictions else columns.predictions[0]
+    loss = (pl.col(value) - seen) ** 2
     if baseline is not None:
-        loss -= (pl.Series("baseline", baseline.predict_proba(rows), dtype=pl.Float64) - seen) ** 2
+        usual = baseline.predict(rows)
+        of_value = usual if usual.ndim == 1 else usual[:, VALUE]
+        loss -= (pl.Series("baseline", of_value, dtype=pl.Float64) - seen) ** 2
     return rows.select(columns.day, excess_loss=loss).group_by(columns.day).mean().sort(columns.day)
 
 

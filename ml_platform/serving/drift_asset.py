@@ -13,6 +13,7 @@ from ml_platform.components.reuse import Recipe
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ModelUnusableError
 from ml_platform.evaluation.distances import systematic_sample
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.serving.component import Deployment, DriftMonitor
 from ml_platform.serving.contract import require_contract
 from ml_platform.serving.drift import distances_by_day, told_of_version
@@ -35,7 +36,9 @@ class Compared(NamedTuple):
     left_out: Mapping[dt.date, str]
 
 
-def drift_asset(use_case: UseCase, deployment: Deployment, monitor: DriftMonitor) -> dg.AssetsDefinition:
+def drift_asset(
+    use_case: UseCase, deployment: Deployment, monitor: DriftMonitor, task: Task = BINARY
+) -> dg.AssetsDefinition:
     """The table of distances. A degraded day is left out: its cause is known, and no training would mend it."""
     predicted, day = deployment.predictions, deployment.predictions.partition_column
     contract = drift_contract(day)
@@ -70,7 +73,7 @@ def drift_asset(use_case: UseCase, deployment: Deployment, monitor: DriftMonitor
         decided = decide(context, spec.key, reads)
         sound = [each for each in days if each.isoformat() not in decided.marks]
         known = references(
-            use_case, deployment, context.resources.artifacts, context.resources.tables.location.tables()
+            use_case, deployment, context.resources.artifacts, context.resources.tables.location.tables(), task
         )
         compared = _compared(known, sampled(known, features, predictions), champions_of(promotions, sound))
         for each, why in compared.left_out.items():

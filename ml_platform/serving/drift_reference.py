@@ -19,6 +19,7 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ModelUnusableError, StorageError
 from ml_platform.evaluation.baseline import Baseline
 from ml_platform.evaluation.distances import systematic_sample
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.serving.component import Deployment, DriftMonitor
 from ml_platform.serving.contract import predictions_contract
 from ml_platform.serving.drift import Columns, DriftReference, Kind, columns_of, excess_losses, reference_columns
@@ -148,10 +149,12 @@ class References:
         )
 
 
-def references(use_case: UseCase, deployment: Deployment, artifacts: ObjectStore, tables: TableStore) -> References:
+def references(
+    use_case: UseCase, deployment: Deployment, artifacts: ObjectStore, tables: TableStore, task: Task = BINARY
+) -> References:
     """The references of a deployment that watches for drift."""
     predicted = deployment.predictions
-    contract = predictions_contract(use_case.resolve(predicted.contract), predicted.row)
+    contract = predictions_contract(use_case.resolve(predicted.contract), predicted.row, task)
     columns = columns_of(contract, predicted.partition_column)
     return References(artifacts, tables, deployment.drift or DriftMonitor(), columns, deployment.quality.label_column)
 

@@ -4,9 +4,9 @@ Belongs here: which rung is tried when, and what is told of it. Does not: the ru
 predictions (`predictions`), or the marks of degraded days (`recovery.degradation`).
 
 A rung gives way when its bytes are missing or are not the recorded ones, when they cannot be loaded, when the features
-lack a column that it reads, when it raises while it predicts, or when what it gives is no probability. It does not when
-the features are wrong: those would be as wrong for every rung. A store that does not answer is asked again by the
-step's retries first; only the last attempt goes down a rung.
+lack a column that it reads, when it raises while it predicts, or when what it gives is no prediction of the task. It
+does not when the features are wrong: those would be as wrong for every rung. A store that does not answer is asked
+again by the step's retries first; only the last attempt goes down a rung.
 """
 
 import datetime as dt
@@ -26,6 +26,7 @@ from ml_platform.errors import (
     PlatformError,
     StorageUnreachableError,
 )
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.recovery.retries import StepRetries
 from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.rungs import (
@@ -34,7 +35,7 @@ from ml_platform.serving.rungs import (
     baseline_of,
     last_known_good_of,
     load_model,
-    probability_of,
+    predicted_by,
     rung_name,
     state_of,
     usable,
@@ -68,6 +69,7 @@ class ModelLadder:
     features: type[dy.Schema]
     fallback: ModelFallback | None = None
     retries: StepRetries | None = None
+    task: Task = BINARY
     loaded: dict[str, TabularModel] = field(default_factory=dict, repr=False)
 
     def predict_by_day(
@@ -90,8 +92,8 @@ class ModelLadder:
         for champion, days in days_by_version(champions):
             rows = features.filter(pl.col(day_column).is_in(days))
             seen = state_of(champion, self.artifacts) if self.fallback else ""
-            by, probability, failures = self._first_that_can(champion, rows)
-            parts.append(predictions_of(rows.select(keys), probability, by.version, by.rung))
+            by, predicted, failures = self._first_that_can(champion, rows)
+            parts.append(predictions_of(rows.select(keys), predicted, by.version, by.rung, self.task))
             answered |= dict.fromkeys(days, Answered(by, "; ".join(failures), seen))
         return Predicted(pl.concat(parts), answered)
 
@@ -118,7 +120,7 @@ class ModelLadder:
         for climb in self._rungs(champion, self.fallback):
             try:
                 answerer = climb()
-                return answerer, self._probability(answerer, rows), [each.what for each in failures]
+                return answerer, self._predicted(answerer, rows), [each.what for each in failures]
             except ModelUnusableError as error:
                 failures.append(error)
             except StorageUnreachableError as error:
@@ -147,21 +149,21 @@ class ModelLadder:
 
     def _of_baseline(self, champion: RegisteredModel, name: str) -> Answerer:
         baseline = baseline_of(champion, name, self.artifacts)
-        return Answerer("baseline", champion, baseline.by, baseline.predict_proba)
+        return Answerer("baseline", champion, baseline.columns, baseline.predict)
 
-    def _probability(self, answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
-        """One probability for each row.
+    def _predicted(self, answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
+        """One prediction of the task for each row.
 
         Raises:
             ModelUnusableError: the rung raised, or gave something else.
             ContractViolatedError: it did over rows that are not what their contract promises.
         """
         try:
-            probability = probability_of(answerer, rows)
+            predicted = predicted_by(answerer, rows, self.task)
         except ModelUnusableError:
             self._require_good(rows)
             raise
-        return probability
+        return predicted
 
     def _require_good(self, rows: pl.DataFrame) -> None:
         """Pass if every row holds to the contract of the features: then it is the model that fails, not they."""

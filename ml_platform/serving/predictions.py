@@ -13,7 +13,9 @@ from ml_platform.components.partitions import as_days, partitions_of_run
 from ml_platform.components.reuse import Plan, Recipe, contents, plan, rows_of
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import ContractViolatedError
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.lineage.columns import Column
+from ml_platform.serving.answers import validity
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract
 from ml_platform.serving.ladder import Answered, ModelLadder, Predicted
@@ -25,14 +27,15 @@ from ml_platform.storage.io_managers import Publishable
 from ml_platform.tracking.registry import RegisteredModel
 
 PREDICTIONS_ARE_PROBABILITIES = "predictions_are_probabilities"
+PREDICTIONS_ARE_FINITE = "predictions_are_finite_and_in_order"
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
-def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinition:
+def predictions_asset(use_case: UseCase, deployment: Deployment, task: Task = BINARY) -> dg.AssetsDefinition:
     """The table of predictions. Its checks are made before publishing: if one fails, nothing is published."""
     table = deployment.predictions
     features_contract = use_case.resolve(table.contract)
-    contract = predictions_contract(features_contract, table.row)
+    contract = predictions_contract(features_contract, table.row, task)
     keys, name = list(contract.primary_key()), f"{use_case.name}/{table.name}"
     recipe, features_key = Recipe.of(score_by_day, predictions_contract), use_case.key(table.features)
     features_name = "/".join(features_key.path)
@@ -61,7 +64,7 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
             "promotions": dg.AssetIn(champion_key, partition_mapping=mapping),
         },
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
-        check_specs=_check_specs(spec.key, table.row),
+        check_specs=_check_specs(spec.key, table.row, task),
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
         required_resource_keys={"tables", "artifacts"},
@@ -71,18 +74,18 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
         champions = champions_by_day(_records(promotions), days)
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(_contents(context, features_key, champions)))
         rows = rows_of(features, table.partition_column, todo.compute)
-        ladder = ModelLadder(context.resources.artifacts, features_contract, table.fallback, retries)
+        ladder = ModelLadder(context.resources.artifacts, features_contract, table.fallback, retries, task)
         predicted = Predicted(contract.create_empty(), {})
         if todo.compute:
             due = {day: champions[day] for day in as_days(todo.compute)}
             predicted = ladder.predict_by_day(rows, due, day_column=table.partition_column, keys=keys)
-        checks = list(prediction_checks(spec.key, table.row, rows.select(keys), predicted.rows))
+        checks = list(prediction_checks(spec.key, table.row, rows.select(keys), predicted.rows, task))
         yield from checks
         require_passed(checks, name)
         lowered = lowered_days(predicted.answered)
         for day, fallen in lowered.items():
             context.log.warning(f"{name} {day}: {fallen.reason}")
-        lineage = _lineage(context, ladder, champions[days[-1]], predicted, features_name, champion_name, keys)
+        lineage = _lineage(context, ladder, champions[days[-1]], predicted, features_name, champion_name, keys, task)
         answered = champion_by_day(champions, predicted.answered)
         output = _without_memory_of(todo, lowered).publishable(spec.key, predicted.rows, answered, lineage)
         yield from decide(context, spec.key, {features_name: same_partition}, lowered).publish(dg.Output(output))
@@ -90,10 +93,12 @@ def predictions_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDef
     return predict
 
 
-def _check_specs(key: dg.AssetKey, row: str) -> list[dg.AssetCheckSpec]:
+def _check_specs(key: dg.AssetKey, row: str, task: Task) -> list[dg.AssetCheckSpec]:
+    is_probability = validity_check(task) == PREDICTIONS_ARE_PROBABILITIES
+    told = "All lie between 0 and 1." if is_probability else "All are numbers, and lie inside their intervals."
     return [
         dg.AssetCheckSpec(every_row_check(row), asset=key, description="Once, and none for anything else."),
-        dg.AssetCheckSpec(PREDICTIONS_ARE_PROBABILITIES, asset=key, description="All lie between 0 and 1."),
+        dg.AssetCheckSpec(validity_check(task), asset=key, description=told),
         degradation_check_spec(key),
     ]
 
@@ -130,6 +135,7 @@ def _lineage(
     features: str,
     champions: str,
     keys: Sequence[str],
+    task: Task,
 ) -> dict[str, Any]:
     """What each column of predictions is made from: the features that the last to answer read, and what is told of it.
 
@@ -139,13 +145,13 @@ def _lineage(
     if read is None:
         context.log.warning(f"The champion {champion.name} {champion.version} cannot be loaded; no day needed it.")
         return {}
-    told_of_model = ("version", "as_of", "fingerprint")
+    told_of_model, model = ("version", "as_of", "fingerprint"), Column(champions, "champion.sha256")
     return told(
         {
             **{name: [Column(features, name)] for name in keys},
-            "probability": [*(Column(features, name) for name in read), Column(champions, "champion.sha256")],
+            **{name: [*(Column(features, each) for each in read), model] for name in task.type.columns},
             **{f"model_{name}": [Column(champions, f"champion.{name}")] for name in told_of_model},
-            "model_rung": [Column(champions, "champion.sha256")],
+            "model_rung": [model],
         }
     )
 
@@ -155,10 +161,15 @@ def every_row_check(row: str) -> str:
     return f"every_{row}_has_a_prediction"
 
 
+def validity_check(task: Task) -> str:
+    """Name of the check that what is predicted can be predicted."""
+    return PREDICTIONS_ARE_PROBABILITIES if "probability" in task.type.columns else PREDICTIONS_ARE_FINITE
+
+
 def prediction_checks(
-    key: dg.AssetKey, row: str, asked: pl.DataFrame, scored: pl.DataFrame
+    key: dg.AssetKey, row: str, asked: pl.DataFrame, scored: pl.DataFrame, task: Task = BINARY
 ) -> Iterator[dg.AssetCheckResult]:
-    """Whether each row of `asked` has exactly one prediction, and whether all of these are probabilities."""
+    """Whether each row of `asked` has exactly one prediction, and whether all of these are predictions of the task."""
     missing = asked.join(scored, on=asked.columns, how="anti").height
     surplus = scored.height - (asked.height - missing)
     yield dg.AssetCheckResult(
@@ -167,13 +178,15 @@ def prediction_checks(
         check_name=every_row_check(row),
         metadata={"rows": asked.height, "without_prediction": missing, "repeated_or_unasked": surplus},
     )
-    probable = pl.col("probability").is_between(0, 1) & pl.col("probability").is_finite()
-    wrong = scored.filter(~probable.fill_null(False)).height
+    wrong = scored.filter(~validity(task)).height
+    counted = (
+        "outside_0_to_1" if validity_check(task) == PREDICTIONS_ARE_PROBABILITIES else "not_finite_or_not_in_order"
+    )
     yield dg.AssetCheckResult(
         passed=wrong == 0,
         asset_key=key,
-        check_name=PREDICTIONS_ARE_PROBABILITIES,
-        metadata={"predictions": scored.height, "outside_0_to_1": wrong},
+        check_name=validity_check(task),
+        metadata={"predictions": scored.height, counted: wrong},
     )
 
 
@@ -190,7 +203,7 @@ def require_passed(checks: list[dg.AssetCheckResult], table: str) -> None:
             f"{table}: {len(failed)} check(s) failed before publishing",
             got=told,
             kept="Nothing was published; the days keep their last predictions.",
-            remedy="Look for repeated keys in the features, or for a model that does not give probabilities.",
+            remedy="Look for repeated keys in the features, or for a model that does not give what its task asks for.",
         )
 
 

@@ -2,7 +2,8 @@
 
 import base64
 import datetime as dt
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,10 @@ import polars as pl
 from ml_platform.components.degrading import decide, degradation_check_spec, same_partition
 from ml_platform.components.reuse import Recipe
 from ml_platform.components.use_case import UseCase
-from ml_platform.serving.component import Deployment, QualityTable
+from ml_platform.errors import DefinitionError
+from ml_platform.evaluation.task import BINARY, Task
+from ml_platform.serving.answers import MEANS, scores_of
+from ml_platform.serving.component import Deployment, QualityLimit, QualityTable
 from ml_platform.serving.contract import quality_contract, require_contract
 from ml_platform.serving.plots import quality_over_days
 from ml_platform.serving.presentation import quality_by_day
@@ -23,11 +27,12 @@ DAILY_QUALITY_IS_WITHIN_ITS_LIMITS = "daily_quality_is_within_its_limits"
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
-def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinition:
+def quality_asset(use_case: UseCase, deployment: Deployment, task: Task = BINARY) -> dg.AssetsDefinition:
     """The table of daily quality. Its check warns and does not hold back: a bad day is worth knowing."""
     table, predicted = deployment.quality, deployment.predictions
     keys, day_column = list(use_case.resolve(predicted.contract).primary_key()), predicted.partition_column
-    contract = quality_contract(day_column, predicted.row)
+    contract = quality_contract(day_column, predicted.row, task)
+    limits = limits_of(table, task)
     spec = table_spec(
         use_case,
         table.name,
@@ -49,7 +54,7 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
         },
         outs={"result": dg.AssetOut.from_spec(spec, io_manager_key="tables")},
         check_specs=[
-            dg.AssetCheckSpec(DAILY_QUALITY_IS_WITHIN_ITS_LIMITS, asset=spec.key, description=_limits(table)),
+            dg.AssetCheckSpec(DAILY_QUALITY_IS_WITHIN_ITS_LIMITS, asset=spec.key, description=_told(limits, table)),
             degradation_check_spec(spec.key),
         ],
         partitions_def=spec.partitions_def,
@@ -65,48 +70,82 @@ def quality_asset(use_case: UseCase, deployment: Deployment) -> dg.AssetsDefinit
             day_column=day_column,
             keys=keys,
             label_column=table.label_column,
+            task=task,
         )
         quality = require_contract(measured, contract, f"{use_case.name}/{table.name}")
         if len(days) > 1:
-            context.add_asset_metadata(_picture(quality, day_column), partition_key=context.partition_keys[-1])
-        yield quality_check(spec.key, table, quality, day_column)
+            context.add_asset_metadata(_picture(quality, day_column, task), partition_key=context.partition_keys[-1])
+        yield quality_check(spec.key, table, quality, day_column, task)
         output = Publishable(quality, quality_by_day(quality, day_column))
         yield from decide(context, spec.key, reads).publish(dg.Output(output))
 
     return measure
 
 
-def quality_check(key: dg.AssetKey, table: QualityTable, quality: pl.DataFrame, day_column: str) -> dg.AssetCheckResult:
-    """Whether the ROC AUC of every day with enough labels is within its limits."""
-    outside = outside_limits(
-        quality,
-        lowest=table.lowest_roc_auc_score,
-        highest=table.highest_roc_auc_score,
-        fewest_labels=table.fewest_labels,
-    )
-    told = [f"{row[day_column]}: {row['roc_auc_score']:.3f}" for row in outside.iter_rows(named=True)]
+def quality_check(
+    key: dg.AssetKey, table: QualityTable, quality: pl.DataFrame, day_column: str, task: Task = BINARY
+) -> dg.AssetCheckResult:
+    """Whether each limited score of every day with enough labels is within its limits."""
+    outside = {
+        limit.score: outside_limits(
+            quality,
+            lowest=-math.inf if limit.lowest is None else limit.lowest,
+            highest=math.inf if limit.highest is None else limit.highest,
+            fewest_labels=table.fewest_labels,
+            score=limit.score,
+        )
+        for limit in limits_of(table, task)
+    }
+    days = {day for found in outside.values() for day in found[day_column]}
     return dg.AssetCheckResult(
-        passed=outside.is_empty(),
+        passed=not days,
         asset_key=key,
         check_name=DAILY_QUALITY_IS_WITHIN_ITS_LIMITS,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "days": quality.height,
-            "days_outside": outside.height,
-            "roc_auc_score_of_days_outside": told,
+            "days_outside": len(days),
+            **{
+                f"{score}_of_days_outside": [
+                    f"{row[day_column]}: {row[score]:.3f}" for row in found.iter_rows(named=True)
+                ]
+                for score, found in outside.items()
+            },
             "rows_labelled": int(quality["rows_labelled"].sum()),
-            **{f"mean_{name.removeprefix('mean_')}": round(value, 4) for name, value in overall(quality).items()},
+            **{f"mean_{name.removeprefix('mean_')}": round(value, 4) for name, value in overall(quality, task).items()},
         },
     )
 
 
-def _limits(table: QualityTable) -> str:
-    return (
-        f"ROC AUC of {table.lowest_roc_auc_score:g} to {table.highest_roc_auc_score:g}, "
-        f"on days with {table.fewest_labels} labels or more."
+def limits_of(table: QualityTable, task: Task) -> list[QualityLimit]:
+    """The limits of the scores that the task has.
+
+    Raises:
+        DefinitionError: a limit is of another score.
+    """
+    ranking = QualityLimit(
+        score="roc_auc_score", lowest=table.lowest_roc_auc_score, highest=table.highest_roc_auc_score
     )
+    limits = [*([ranking] if task.kind == "binary" else []), *table.limits]
+    known = [*MEANS[task.kind], *scores_of(task)]
+    if unknown := [each.score for each in limits if each.score not in known]:
+        raise DefinitionError(
+            f"{table.name} limits {', '.join(unknown)}, which a {task.kind} task does not have",
+            expected=f"any of {', '.join(known)}",
+            remedy="Correct quality.limits in the use case's serving/defs.yaml.",
+        )
+    return limits
 
 
-def _picture(quality: pl.DataFrame, day_column: str) -> dict[str, Any]:
-    encoded = base64.b64encode(quality_over_days(quality, day_column)).decode()
+def _told(limits: Sequence[QualityLimit], table: QualityTable) -> str:
+    told = []
+    for each in limits:
+        low = "" if each.lowest is None else f"from {each.lowest:g}"
+        high = "" if each.highest is None else f"up to {each.highest:g}"
+        told.append(f"{each.score.replace('_', ' ')} {' '.join(filter(None, (low, high)))}")
+    return f"{', '.join(told) or 'No limit is declared'}; on days with {table.fewest_labels} labels or more."
+
+
+def _picture(quality: pl.DataFrame, day_column: str, task: Task) -> dict[str, Any]:
+    encoded = base64.b64encode(quality_over_days(quality, day_column, task)).decode()
     return {"quality_over_days": dg.MetadataValue.md(f"![quality over days](data:image/png;base64,{encoded})")}

@@ -20,9 +20,11 @@ from ml_platform.errors import (
     StorageUnreachableError,
 )
 from ml_platform.evaluation.baseline import Baseline
+from ml_platform.evaluation.task import BINARY, Task
+from ml_platform.serving.answers import invalid_rows
 from ml_platform.serving.scoring import ModelRung
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking.models import TabularModel, loads, predict_probability
+from ml_platform.tracking.models import TabularModel, loads, predict
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.tracking.registry_log import RegistryLog
 from ml_platform.tracking.standing import Standing
@@ -42,7 +44,7 @@ RAISED = (
 _LONGEST_QUOTE = 200
 
 Result = TypeVar("Result")
-Probability = Callable[[pl.DataFrame], NDArray[np.float64]]
+Predict = Callable[[pl.DataFrame], NDArray[np.float64]]
 
 
 class Answerer(NamedTuple):
@@ -51,7 +53,7 @@ class Answerer(NamedTuple):
     rung: ModelRung
     version: RegisteredModel
     columns: Sequence[str]
-    predict: Probability
+    predict: Predict
 
     def __str__(self) -> str:
         """As a reader knows it."""
@@ -66,22 +68,23 @@ class _Fitted(BaseModel):
 
 def answerer_of(rung: ModelRung, version: RegisteredModel, model: TabularModel) -> Answerer:
     """A loaded version on a rung."""
-    return Answerer(rung, version, model.features, lambda rows: predict_probability(model, rows))
+    return Answerer(rung, version, model.features, lambda rows: predict(model, rows))
 
 
-def probability_of(answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
-    """One probability for each row.
+def predicted_by(answerer: Answerer, rows: pl.DataFrame, task: Task = BINARY) -> NDArray[np.float64]:
+    """One prediction of the task for each row.
 
     Raises:
         ModelUnusableError: the rung raised, or gave something else.
     """
-    probability = usable(str(answerer), lambda: answerer.predict(rows))
-    wrong = int((~((probability >= 0) & (probability <= 1))).sum())
-    if wrong or len(probability) != rows.height:
+    predicted = usable(str(answerer), lambda: answerer.predict(rows))
+    wrong = invalid_rows(predicted, task)
+    if wrong or len(predicted) != rows.height:
+        kind = "probabilities" if task.kind == "binary" else f"{task.kind} predictions"
         raise ModelUnusableError(
-            f"{answerer} gave {wrong} values that are no probabilities, {len(probability)} for {rows.height} rows"
+            f"{answerer} gave {wrong} values that are no {kind}, {len(predicted)} for {rows.height} rows"
         )
-    return probability
+    return predicted
 
 
 def last_known_good_of(champion: RegisteredModel, artifacts: ObjectStore) -> RegisteredModel:

@@ -12,7 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.tracking.models import TabularModel, predict_probability
+from ml_platform.evaluation.task import BINARY, Task
+from ml_platform.serving.answers import columns_of
+from ml_platform.tracking.models import TabularModel, predict
 from ml_platform.tracking.registry import RegisteredModel
 
 ModelRung = Literal["champion", "last_known_good", "baseline"]
@@ -42,7 +44,7 @@ def score_by_day(
     day_column: str,
     keys: Sequence[str],
 ) -> pl.DataFrame:
-    """One row for each row of `features`: its keys, the probability and the version that gave it.
+    """One row for each row of `features`: its keys, the prediction and the version that gave it.
 
     A day gives the same rows alone as among others.
 
@@ -53,17 +55,21 @@ def score_by_day(
     parts = []
     for champion, days in days_by_version(champions):
         rows = features.filter(pl.col(day_column).is_in(days))
-        probability = predict_probability(load(champion), rows)
-        parts.append(predictions_of(rows.select(keys), probability, champion))
+        model = load(champion)
+        parts.append(predictions_of(rows.select(keys), predict(model, rows), champion, task=model.task))
     return pl.concat(parts)
 
 
 def predictions_of(
-    keys: pl.DataFrame, probability: NDArray[np.float64], version: RegisteredModel, rung: ModelRung = "champion"
+    keys: pl.DataFrame,
+    predicted: NDArray[np.float64],
+    version: RegisteredModel,
+    rung: ModelRung = "champion",
+    task: Task = BINARY,
 ) -> pl.DataFrame:
-    """The rows of `keys` with their probability and who gave it; a baseline is no version, and came with one."""
+    """The rows of `keys` with their prediction and who gave it; a baseline is no version, and came with one."""
     return keys.with_columns(
-        pl.Series("probability", probability, dtype=pl.Float64),
+        *columns_of(predicted, task),
         pl.lit(None if rung == "baseline" else version.version, dtype=pl.Int64).alias("model_version"),
         pl.lit(version.as_of, dtype=pl.Date).alias("model_as_of"),
         pl.lit(version.fingerprint, dtype=pl.String).alias("model_fingerprint"),

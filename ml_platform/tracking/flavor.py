@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.tracking.models import TabularModel, loads, predict_probability
+from ml_platform.tracking.models import TabularModel, loads, predict
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -26,15 +26,15 @@ REQUIREMENTS = ("mlflow", "scikit-learn", "skops", "polars", "numpy")
 
 
 class Scorer:
-    """What `mlflow.pyfunc.load_model` gives: a frame in, probabilities out."""
+    """What `mlflow.pyfunc.load_model` gives: a frame in, predictions out."""
 
     def __init__(self, model: TabularModel) -> None:
         """Score with `model`."""
         self.model = model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[np.float64]:
-        """Probability of the positive class for each row of a pandas or polars frame."""
-        return predict_probability(self.model, pl.DataFrame(model_input))
+        """The prediction for each row of a pandas or polars frame, in the form of the model's task."""
+        return predict(self.model, pl.DataFrame(model_input))
 
 
 def _load_pyfunc(path: str) -> Scorer:

@@ -20,25 +20,34 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.errors import DefinitionError, ObjectCorruptError
+from ml_platform.evaluation.task import BINARY, Task
 
 TRUSTED_TYPES = (
     "functools.partial",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
-"""What a model file may hold beside the types that skops trusts by itself (numpy, scikit-learn estimators)."""
+"""What a model file may hold beside the types that skops trusts by itself (numpy, scikit-learn estimators).
+
+Trees hold places in memory that scikit-learn does not check: they are safe only in a file whose hash was recorded.
+"""
 
 _RESTORE = "Restore the object from a backup, or materialize the model again: equal inputs give equal bytes."
 FORMAT = 1
-"""Version of the mapping in a model file: format, trainer, iterations, features, categories, estimator."""
+"""Version of the mapping in a model file: format, trainer, iterations, features, categories, estimator; and the task,
+unless it is a binary one."""
+OFFSETS = "offsets"
+_HEADER_BYTES = 1024  # of an array's file; padding between fields is named there
 
 
 @dataclass(frozen=True)
 class TabularModel:
-    """A fitted classifier with the columns it reads, in order, and the known values of those that are text.
+    """A fitted estimator with the columns it reads, in order, and the known values of those that are text.
 
-    `trainer` names what fitted it and `iterations` how far, so that a checkpoint can be continued.
+    `trainer` names what fitted it and `iterations` how far, so that a checkpoint can be continued. The estimator of a
+    forecast is a mapping: one for each of `lower`, `prediction` and `upper`, or one and the `offsets` of its interval.
     """
 
     estimator: Any
@@ -46,6 +55,7 @@ class TabularModel:
     categories: Mapping[str, tuple[str, ...]]
     trainer: str = ""
     iterations: int = 0
+    task: Task = BINARY
 
 
 def learn_categories(frame: pl.DataFrame, features: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -74,16 +84,40 @@ def encode(
     return frame.select(columns).to_numpy(order="fortran")
 
 
-def predict_probability(model: TabularModel, frame: pl.DataFrame) -> NDArray[np.float64]:
-    """Probability of the positive class for each row of `frame`, in its order.
+def predict(model: TabularModel, frame: pl.DataFrame) -> NDArray[np.float64]:
+    """The prediction for each row of `frame`, in its order and in the form of the model's task.
 
     Raises:
         DefinitionError: a feature is missing from `frame`.
     """
     if frame.is_empty():
-        return np.empty(0, dtype=np.float64)
-    matrix = encode(frame, model.features, model.categories)
-    return np.asarray(model.estimator.predict_proba(matrix)[:, 1], dtype=np.float64)
+        widths = {"multiclass": len(model.task.classes), "forecast": len(model.task.levels)}
+        return np.empty((0, widths[model.task.kind]) if model.task.kind in widths else 0, dtype=np.float64)
+    return predict_matrix(model, encode(frame, model.features, model.categories))
+
+
+def predict_probability(model: TabularModel, frame: pl.DataFrame) -> NDArray[np.float64]:
+    """Probability of the positive class for each row of `frame`, as a binary model gives it.
+
+    Raises:
+        DefinitionError: a feature is missing from `frame`.
+    """
+    return predict(model, frame)
+
+
+def predict_matrix(model: TabularModel, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The same from rows that are encoded already."""
+    match model.task.kind:
+        case "binary":
+            predicted = model.estimator.predict_proba(matrix)[:, 1]
+        case "multiclass":
+            predicted = np.zeros((len(matrix), len(model.task.classes)))
+            predicted[:, model.estimator.classes_] = model.estimator.predict_proba(matrix)
+        case "regression":
+            predicted = model.estimator.predict(matrix)
+        case "forecast":
+            predicted = _forecast(model.estimator, matrix)
+    return np.asarray(predicted, dtype=np.float64)
 
 
 def dumps(model: TabularModel) -> bytes:
@@ -97,6 +131,7 @@ def dumps(model: TabularModel) -> bytes:
         "features": list(model.features),
         "categories": {name: list(values) for name, values in sorted(model.categories.items())},
         "estimator": model.estimator,
+        **({} if model.task == BINARY else {"task": model.task.model_dump_json()}),
     }
     return _canonical_file(skops.io.dumps(content))
 
@@ -133,7 +168,17 @@ def loads(data: bytes, sha256: str) -> TabularModel:
         categories={name: tuple(values) for name, values in content["categories"].items()},
         trainer=content["trainer"],
         iterations=content["iterations"],
+        task=Task.model_validate_json(content["task"]) if "task" in content else BINARY,
     )
+
+
+def _forecast(estimator: Mapping[str, Any], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Lower end, value and upper end; quantiles that were fitted apart and cross are put in order."""
+    value = np.asarray(estimator["prediction"].predict(matrix), dtype=np.float64)
+    if OFFSETS in estimator:
+        return np.asarray(value[:, None] + estimator[OFFSETS])
+    ends = [np.asarray(estimator[end].predict(matrix), dtype=np.float64) for end in ("lower", "upper")]
+    return np.sort(np.stack([ends[0], value, ends[1]], axis=1), axis=1)
 
 
 def _corrupt(what: str, expected: str, got: str, remedy: str = _RESTORE) -> ObjectCorruptError:
@@ -148,7 +193,7 @@ def _corrupt(what: str, expected: str, got: str, remedy: str = _RESTORE) -> Obje
 
 def _canonical_file(data: bytes) -> bytes:
     with ZipFile(io.BytesIO(data)) as source:
-        members = {name: source.read(name) for name in source.namelist() if name != "schema.json"}
+        members = {name: _unpadded(source.read(name)) for name in source.namelist() if name != "schema.json"}
         schema = json.loads(source.read("schema.json"))
     names = {name: f"{hashlib.sha256(content).hexdigest()}{_suffix(name)}" for name, content in members.items()}
     content = {names[name]: member for name, member in members.items()}
@@ -157,6 +202,19 @@ def _canonical_file(data: bytes) -> bytes:
     with ZipFile(buffer, "w") as target:
         for name in sorted(content):
             target.writestr(ZipInfo(name), content[name])
+    return buffer.getvalue()
+
+
+def _unpadded(member: bytes) -> bytes:
+    """The file with zeros between the fields of an array of records, such as a tree, where memory is left as it was."""
+    if b"'|V" not in member[:_HEADER_BYTES]:
+        return member
+    array = np.load(io.BytesIO(member), allow_pickle=False)
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names or ():
+        clean[name] = array[name]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
     return buffer.getvalue()
 
 

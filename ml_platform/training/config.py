@@ -4,16 +4,18 @@ Belongs here: the fields and their meaning. Does not: the component that reads t
 """
 
 from collections.abc import Sequence
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ml_platform.components.names import ModelName, TableName
+from ml_platform.evaluation.task import BINARY, TASK_TYPES, WITHOUT_DIRECTION, Task
 from ml_platform.training.baselines import BaselineConfig
 from ml_platform.training.evaluation import ReportConfig
 from ml_platform.training.gate import GateConfig
 from ml_platform.training.search import SearchConfig
 from ml_platform.training.splits import LabelColumns, WindowConfig
-from ml_platform.training.trainers import ParameterValue, TrainerName
+from ml_platform.training.trainers import BUILT_IN, ParameterValue, TrainerName
 
 
 class CardConfig(BaseModel):
@@ -83,7 +85,16 @@ class ModelConfig(BaseModel):
     readiness: ReadinessLimits = Field(
         default=ReadinessLimits(), description="Limits of the ML Test Score; nothing of the model follows from them."
     )
-    trainer: TrainerName = Field(default="hist_gradient_boosting", description="The estimator.")
+    task: Task = Field(
+        default=BINARY,
+        description=f"What kind of outcome is predicted: {', '.join(TASK_TYPES)}; scores, columns and baselines follow "
+        "from it.",
+    )
+    trainer: TrainerName = Field(
+        default="hist_gradient_boosting",
+        description=f"Estimator: {', '.join(BUILT_IN)}; or the import path of one with scikit-learn's interface, as "
+        "in `sklearn.ensemble.RandomForestRegressor`, or of a function of the use case's folder that makes a pipeline.",
+    )
     parameters: dict[str, ParameterValue] = Field(
         default_factory=dict,
         description="Parameters of the trainer that are not its defaults; the first trial has them.",
@@ -92,7 +103,9 @@ class ModelConfig(BaseModel):
     iterations: int = Field(ge=1, description="Iterations of the final fit.")
     checkpoint_every: int = Field(default=30, ge=1, description="Iterations between checkpoints of the final fit.")
     windows: WindowConfig = Field(default=WindowConfig(), description="Lengths of the walk-forward windows.")
-    baselines: Sequence[BaselineConfig] = Field(min_length=1, description="Simple rates that the model has to beat.")
+    baselines: Sequence[BaselineConfig] = Field(
+        min_length=1, description="Simple predictions that the model has to beat."
+    )
     report: ReportConfig = Field(default=ReportConfig(), description="What the reports show.")
     allow_degraded: bool = Field(
         default=False,
@@ -107,3 +120,17 @@ class ModelConfig(BaseModel):
     threads: int = Field(
         default=2, ge=1, description="Threads of the final fit; trials have one each and run side by side."
     )
+
+    @property
+    def set_parameters(self) -> set[str]:
+        """Names of the parameters that are set or searched."""
+        return {*self.parameters, *self.search.parameters}
+
+    @model_validator(mode="after")
+    def gate_compares_by_a_score_of_the_task(self) -> Self:
+        """Refuse to decide by a score that the task does not have, or that has no better and worse."""
+        allowed = [metric for metric in self.task.type.metrics if metric not in WITHOUT_DIRECTION]
+        if self.gate.metric not in (None, *allowed):
+            kind, metric = self.task.kind, self.gate.metric
+            raise ValueError(f"gate.metric: a {kind} task is not decided by {metric}; one of {', '.join(allowed)}")
+        return self

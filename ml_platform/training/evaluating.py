@@ -12,7 +12,7 @@ import polars as pl
 from ml_platform.errors import NotEnoughDataError, PartitionNotPublishedError
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
-from ml_platform.tracking.models import TabularModel, encode, loads, predict_probability
+from ml_platform.tracking.models import TabularModel, encode, loads, predict
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.evaluation import EvaluatedRows, evaluate, evaluated_rows
 from ml_platform.training.gate import (
@@ -26,7 +26,7 @@ from ml_platform.training.gate import (
     saved_model_scores_the_same,
 )
 from ml_platform.training.importance import permutation_importance
-from ml_platform.training.plots import calibration_plot, importance_plot, ranking_plot
+from ml_platform.training.plots import importance_plot, pictures_of
 from ml_platform.training.records import Inputs, ModelEvaluation, TrainedModel
 from ml_platform.training.splits import select
 from ml_platform.training.trainers import TrainingData
@@ -91,7 +91,7 @@ def compare_with_champion(
     """
     frame = holdout_rows(tables, config, model)
     rows = _scored(frame, loads(read_model(artifacts, model.uri), model.sha256), config)
-    scores = champion and predict_probability(loads(read_model(artifacts, champion.uri), champion.sha256), frame)
+    scores = champion and predict(loads(read_model(artifacts, champion.uri), champion.sha256), frame)
     return decide(
         [
             *reasons,
@@ -133,17 +133,17 @@ def _scored_test(
 
 
 def _scored(frame: pl.DataFrame, model: TabularModel, config: ModelConfig) -> EvaluatedRows:
-    return evaluated_rows(frame, predict_probability(model, frame), config.labels, config.report.resamples, config.seed)
+    report = config.report
+    return evaluated_rows(frame, predict(model, frame), config.labels, report.resamples, config.seed, config.task)
 
 
 def _encoded(rows: EvaluatedRows, model: TabularModel) -> TrainingData:
     matrix = encode(rows.frame, model.features, model.categories)
-    return TrainingData(model.features, model.categories, matrix, rows.scored.labels)
+    return TrainingData(model.features, model.categories, matrix, rows.scored.labels, model.task)
 
 
 def _pictures(report: ModelEvaluation, shown: EvaluatedRows) -> dict[str, bytes]:
     return {
-        "calibration": calibration_plot((report.test or report.holdout).calibration),
-        "ranking": ranking_plot(shown.scored.labels, shown.scored.scores),
-        "importance": importance_plot(report.importances),
+        **pictures_of((report.test or report.holdout).calibration, shown.scored),
+        "importance": importance_plot(report.importances, shown.scored.task.type.loss),
     }

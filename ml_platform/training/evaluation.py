@@ -13,13 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from ml_platform.evaluation.baseline import Baseline
+from ml_platform.evaluation.scores import CalibrationBin, calibration_curve
+from ml_platform.evaluation.task import BINARY, FloatArray, MetricName, Task
 from ml_platform.training.intervals import DaySample, Interval, ScoredRows, advantage, draw_days, interval
-from ml_platform.training.metrics import ALL_METRICS, CalibrationBin, FloatArray, MetricName, calibration_curve, score
+from ml_platform.training.metrics import score
 from ml_platform.training.slices import SliceConfig, SliceScore, score_slices
 from ml_platform.training.splits import LabelColumns
 
 RESAMPLES_OF_SLICES = 250
-COMPARED_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss", "brier_score")
 
 
 class ReportConfig(BaseModel):
@@ -53,11 +54,14 @@ class Evaluation(BaseModel):
     last_day: dt.date = Field(description="Last service day with rows.")
     days: int = Field(description="Service days with rows.")
     rows: int = Field(description="Labelled rows.")
-    positive_rate: float = Field(description="Share of true labels.")
+    mean_observed: float = Field(
+        description="What was seen: the share of true labels, of right classes, or the mean value."
+    )
     metrics: dict[MetricName, Interval] = Field(description="Metrics with 95 % intervals by resampling days.")
     baselines: tuple[BaselineScore, ...] = Field(description="The baselines on the same rows.")
     slices: tuple[SliceScore, ...] = Field(description="Metrics by slice.")
-    calibration: tuple[CalibrationBin, ...] = Field(description="Calibration curve, by ascending score.")
+    calibration: tuple[CalibrationBin, ...] = Field(description="Calibration curve, by ascending prediction.")
+    task: Task = Field(default=BINARY, description="What was predicted.")
 
 
 class EvaluatedRows(NamedTuple):
@@ -69,13 +73,18 @@ class EvaluatedRows(NamedTuple):
 
 
 def evaluated_rows(
-    frame: pl.DataFrame, scores: FloatArray, columns: LabelColumns, resamples: int, seed: int
+    frame: pl.DataFrame,
+    scores: FloatArray,
+    columns: LabelColumns,
+    resamples: int,
+    seed: int,
+    task: Task = BINARY,
 ) -> EvaluatedRows:
     """The frame's rows with `scores`, in the same order, and the days that intervals are drawn from."""
     days = frame.get_column(columns.day).rank("dense").to_numpy().astype(np.int64) - 1
-    labels = frame.get_column(columns.label).to_numpy().astype(np.bool_)
+    labels = task.outcomes(frame.get_column(columns.label))
     sample = draw_days(int(days.max()) + 1, resamples, seed)
-    return EvaluatedRows(frame, ScoredRows(labels, scores, days), sample)
+    return EvaluatedRows(frame, ScoredRows(labels, scores, days, task), sample)
 
 
 def evaluate(
@@ -101,18 +110,20 @@ def _evaluate(
     baselines: Sequence[Baseline],
     slices: SliceConfig,
 ) -> Evaluation:
-    days = rows.frame.get_column(columns.day).unique().sort()
+    days, scored = rows.frame.get_column(columns.day).unique().sort(), rows.scored
+    task = scored.task
     return Evaluation(
         window=window,
         first_day=days[0],
         last_day=days[-1],
         days=len(days),
         rows=rows.frame.height,
-        positive_rate=float(rows.scored.labels.mean()),
-        metrics={metric: interval(metric, rows.scored, rows.sample) for metric in ALL_METRICS},
+        mean_observed=float(task.type.compare(scored.labels, scored.scores).observed.mean()),
+        metrics={metric: interval(metric, scored, rows.sample) for metric in task.type.metrics},
         baselines=tuple(_compare(rows, baseline) for baseline in baselines),
-        slices=tuple(score_slices(rows.frame, rows.scored, slices, _fewer(rows.sample))),
-        calibration=tuple(calibration_curve(rows.scored.labels, rows.scored.scores)),
+        slices=tuple(score_slices(rows.frame, scored, slices, _fewer(rows.sample))),
+        calibration=tuple(calibration_curve(scored.labels, scored.scores, task)),
+        task=task,
     )
 
 
@@ -122,9 +133,9 @@ def _fewer(sample: DaySample) -> DaySample:
 
 
 def _compare(rows: EvaluatedRows, baseline: Baseline) -> BaselineScore:
-    scores = baseline.predict_proba(rows.frame)
+    scores, scored, task = baseline.predict(rows.frame), rows.scored, rows.scored.task
     return BaselineScore(
         name=baseline.name,
-        metrics={metric: score(metric, rows.scored.labels, scores) for metric in ALL_METRICS},
-        advantage={metric: advantage(metric, rows.scored, scores, rows.sample) for metric in COMPARED_METRICS},
+        metrics={metric: score(metric, scored.labels, scores, task) for metric in task.type.metrics},
+        advantage={metric: advantage(metric, scored, scores, rows.sample) for metric in task.type.compared},
     )

@@ -8,7 +8,8 @@ import hashlib
 from typing import NamedTuple, Protocol
 
 from ml_platform.tracking.models import TabularModel, dumps, loads
-from ml_platform.training.trainers import FitPlan, TrainerName, TrainingData, trainer_named
+from ml_platform.training.choosing import trainer_named
+from ml_platform.training.trainers import FitPlan, TrainerName, TrainingData
 
 
 class Checkpoints(Protocol):

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import DefinitionError, ObjectCorruptError
 from ml_platform.evaluation.baseline import Baseline
-from ml_platform.tracking.models import loads, predict_probability
+from ml_platform.evaluation.task import FloatArray, MetricName
+from ml_platform.tracking.models import loads, predict
 from ml_platform.training.evaluation import EvaluatedRows
 from ml_platform.training.intervals import Interval, advantage
-from ml_platform.training.metrics import FloatArray, MetricName, is_defined
+from ml_platform.training.metrics import is_defined
 from ml_platform.training.slices import Slice, SliceConfig, cut, slices_of
 
 CheckName = Literal[
@@ -35,7 +36,9 @@ class GateConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: MetricName = Field(default="log_loss", description="The metric that models are compared by.")
+    metric: MetricName | None = Field(
+        default=None, description="The metric that models are compared by; unless set, that of the task type."
+    )
     tolerance: float = Field(
         default=0.01,
         ge=0.0,
@@ -77,11 +80,11 @@ def decide(reasons: Sequence[Reason]) -> GateDecision:
 
 def beats_baselines(rows: EvaluatedRows, baselines: Sequence[Baseline], config: GateConfig) -> Reason:
     """Passed if the paired interval lies above zero for every baseline."""
-    compared = {each.name: _advantage(rows, each.predict_proba(rows.frame), config) for each in baselines}
+    compared = {each.name: _advantage(rows, each.predict(rows.frame), config) for each in baselines}
     return Reason(
         check="model_beats_baselines",
         passed=all(found.low > 0 for found in compared.values()),
-        detail="; ".join(f"{config.metric} better by {found} than {name}" for name, found in compared.items()),
+        detail="; ".join(f"{_metric(rows, config)} better by {found} than {name}" for name, found in compared.items()),
     )
 
 
@@ -91,7 +94,9 @@ def is_not_worse_than_champion(rows: EvaluatedRows, champion: FloatArray | None,
     if champion is None:
         return Reason(check=check, passed=True, detail="There is no champion before this as-of month.")
     found = _advantage(rows, champion, config)
-    detail = f"{config.metric} better by {found} than the champion; at most {config.tolerance:g} worse is allowed."
+    detail = (
+        f"{_metric(rows, config)} better by {found} than the champion; at most {config.tolerance:g} worse is allowed."
+    )
     return Reason(check=check, passed=found.low >= -config.tolerance, detail=detail)
 
 
@@ -106,7 +111,8 @@ def is_not_worse_on_any_slice(
     compared = [(piece, found) for piece in pieces if (found := _on_slice(rows, champion, piece, config)) is not None]
     worse = [(p, found) for p, found in compared if found.value < -config.slice_tolerance and found.high < 0]
     told = "; ".join(f"{piece.column} {piece.value}: {found}" for piece, found in worse)
-    detail = f"{len(worse)} of {len(compared)} slices are worse by more than {config.slice_tolerance:g} {config.metric}"
+    limit = f"{config.slice_tolerance:g} {_metric(rows, config)}"
+    detail = f"{len(worse)} of {len(compared)} slices are worse by more than {limit}"
     return Reason(check=check, passed=not worse, detail=f"{detail}: {told}" if worse else f"{detail}.")
 
 
@@ -123,19 +129,23 @@ def saved_model_scores_the_same(data: bytes, sha256: str, frame: pl.DataFrame, s
     """Passed if the saved bytes load and give exactly the scores that were evaluated."""
     check: CheckName = "saved_model_loads_and_scores"
     try:
-        loaded = predict_probability(loads(data, sha256), frame)
+        loaded = predict(loads(data, sha256), frame)
     except (ObjectCorruptError, DefinitionError) as error:
         return Reason(check=check, passed=False, detail=str(error))
-    same = int(np.count_nonzero(loaded == scores))
+    same = int(np.count_nonzero((loaded == scores).reshape(len(scores), -1).all(axis=1)))
     return Reason(check=check, passed=same == len(scores), detail=f"{same} of {len(scores)} scores are equal.")
 
 
+def _metric(rows: EvaluatedRows, config: GateConfig) -> MetricName:
+    return config.metric or rows.scored.task.type.loss
+
+
 def _advantage(rows: EvaluatedRows, other: FloatArray, config: GateConfig) -> Interval:
-    return advantage(config.metric, rows.scored, other, rows.sample)
+    return advantage(_metric(rows, config), rows.scored, other, rows.sample)
 
 
 def _on_slice(rows: EvaluatedRows, champion: FloatArray, piece: Slice, config: GateConfig) -> Interval | None:
-    scored = cut(rows.scored, piece.rows)
-    if not is_defined(config.metric, scored.labels):
+    scored, metric = cut(rows.scored, piece.rows), _metric(rows, config)
+    if not is_defined(metric, scored.labels):
         return None
-    return advantage(config.metric, scored, champion[piece.rows], rows.sample)
+    return advantage(metric, scored, champion[piece.rows], rows.sample)

@@ -12,18 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml_platform.training.metrics import (
-    BETTER_WHEN_HIGHER,
-    BoolArray,
-    FloatArray,
-    IntArray,
-    MetricName,
-    calibration_codes,
-    score,
-)
+from ml_platform.evaluation.scores import calibration_codes, row_losses
+from ml_platform.evaluation.task import BETTER_WHEN_HIGHER, BINARY, FloatArray, MetricName, Outcomes, Task
+from ml_platform.training.metrics import IntArray, score
 
 RESAMPLES_AT_ONCE = 25
-SMALLEST_PROBABILITY = 1e-15
 
 
 class Interval(BaseModel):
@@ -43,9 +36,10 @@ class Interval(BaseModel):
 class ScoredRows(NamedTuple):
     """Labels, scores and days of the same rows; `days` are codes from 0 without gaps."""
 
-    labels: BoolArray
+    labels: Outcomes
     scores: FloatArray
     days: IntArray
+    task: Task = BINARY
 
     def scored_by(self, scores: FloatArray) -> "ScoredRows":
         """The same rows with another model's scores."""
@@ -70,7 +64,7 @@ def interval(metric: MetricName, rows: ScoredRows, sample: DaySample) -> Interva
     Raises:
         NotEnoughDataError: the metric is not defined on these rows.
     """
-    value = score(metric, rows.labels, rows.scores)
+    value = score(metric, rows.labels, rows.scores, rows.task)
     return _interval(value, resampled(metric, rows, sample))
 
 
@@ -81,7 +75,7 @@ def advantage(metric: MetricName, rows: ScoredRows, other: FloatArray, sample: D
         NotEnoughDataError: the metric is not defined on these rows.
     """
     sign = 1.0 if metric in BETTER_WHEN_HIGHER else -1.0
-    value = score(metric, rows.labels, rows.scores) - score(metric, rows.labels, other)
+    value = score(metric, rows.labels, rows.scores, rows.task) - score(metric, rows.labels, other, rows.task)
     drawn = resampled(metric, rows, sample) - resampled(metric, rows.scored_by(other), sample)
     return _interval(sign * value, sign * drawn)
 
@@ -93,12 +87,10 @@ def resampled(metric: MetricName, rows: ScoredRows, sample: DaySample) -> FloatA
             return _roc_auc_scores(rows, sample.counts)
         case "pr_auc_score":
             return _pr_auc_scores(rows, sample.counts)
-        case "log_loss":
-            return _means(_log_losses(rows), rows.days, sample.counts)
-        case "brier_score":
-            return _means((rows.scores - rows.labels) ** 2, rows.days, sample.counts)
         case "expected_calibration_error":
             return _calibration_errors(rows, sample.counts)
+    means = _means(row_losses(metric, rows.labels, rows.scores, rows.task), rows.days, sample.counts)
+    return np.sqrt(means) if metric == "root_mean_squared_error" else means
 
 
 def _interval(value: float, drawn: FloatArray) -> Interval:
@@ -139,10 +131,11 @@ def _average_precisions(gained: FloatArray, flagged: FloatArray) -> FloatArray:
 
 
 def _calibration_errors(rows: ScoredRows, counts: FloatArray) -> FloatArray:
-    days, bins = counts.shape[1], calibration_codes(rows.scores)
+    predicted, observed = rows.task.type.compare(rows.labels, rows.scores)
+    days, bins = counts.shape[1], calibration_codes(predicted)
     cells = bins * days + rows.days
     shape = (int(bins.max()) + 1, days)
-    gaps = np.bincount(cells, rows.scores - rows.labels, minlength=shape[0] * shape[1]).reshape(shape)
+    gaps = np.bincount(cells, predicted - observed, minlength=shape[0] * shape[1]).reshape(shape)
     return _ratio(np.abs(gaps @ counts.T).sum(axis=0), counts @ np.bincount(rows.days, minlength=days))
 
 
@@ -157,9 +150,3 @@ def _by_score_and_day(rows: ScoredRows, days: int) -> tuple[FloatArray, FloatArr
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominator > 0, numerator / denominator, np.nan)
-
-
-def _log_losses(rows: ScoredRows) -> FloatArray:
-    likelihood = np.where(rows.labels, rows.scores, 1.0 - rows.scores)
-    losses: FloatArray = -np.log(np.clip(likelihood, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY))
-    return losses

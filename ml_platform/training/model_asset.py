@@ -51,7 +51,7 @@ def model_asset(use_case: UseCase, config: ModelConfig) -> dg.AssetsDefinition:
         owners=use_case.owners,
         kinds={"scikitlearn", "optuna"},
         metadata={"ml_platform/record_type": f"{TrainedModel.__module__}:{TrainedModel.__name__}"},
-        code_version=training_code().fingerprint[:16],
+        code_version=training_code(config.trainer).fingerprint[:16],
     )
     def train(**inputs: Any) -> Any:
         preparation, proposals = opened(**inputs)

@@ -8,9 +8,11 @@ import datetime as dt
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
+from ml_platform.evaluation.task import Task
 from ml_platform.storage.io_managers import DeltaTableIOManager
 from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.tracking.runs import RunKey, TableInput
+from ml_platform.training.choosing import check_trainer
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.plots import search_plot
 from ml_platform.training.records import Inputs, Preparation, TrainedModel
@@ -26,16 +28,17 @@ def open_search(context: dg.OpExecutionContext, use_case: UseCase, config: Model
     Raises:
         TableNotFoundError: a table was never published.
         NotEnoughDataError: a window has too few labelled rows.
-        DefinitionError: a configured column cannot be used.
+        DefinitionError: a configured column, or the trainer, cannot be used.
     """
     storage: DeltaTableIOManager = context.resources.tables
     as_of = dt.date.fromisoformat(context.partition_key)
     inputs = resolve_inputs(storage.location.pins(context.run), use_case.name, config, as_of)
-    windows = windows_at(as_of, use_case.timezone, config.windows)
+    windows = windows_at(as_of, use_case.timezone, config.windows, use_case.as_of_end(as_of))
     fingerprint = training_fingerprint(config, inputs, windows)
     run = TrainingRun(context.resources.artifacts, use_case.name, config, fingerprint)
     finished = run.finished()
     if finished is None:
+        check_trainer(config.trainer, config.task, config.set_parameters)
         rows = read_rows(storage.location.tables(), inputs, config, None, as_of)
         write_matrices(run.objects, build_matrices(rows, windows, config))
     return Preparation(
@@ -60,9 +63,9 @@ def close_search(
         model.mlflow_run_id,
         params={**model.parameters, "trainer": model.trainer, "iterations": model.iterations, "seed": config.seed},
         metrics={f"rows_{name}": float(rows) for name, rows in model.rows.items()},
-        curves=_curves(trials),
+        curves=_curves(trials, config.task),
         tags={"sha256": model.sha256, "model_uri": model.uri, **_source_tags(model)},
-        figures={"search": search_plot(trials)},
+        figures={"search": search_plot(trials, config.task.type.loss)},
         artifacts={"origin.json": model.origin.model_dump(mode="json")} if model.origin else None,
     )
     mlflow_uri = tracking.log_model(model.mlflow_run_id, config.registered_as, uri=model.uri, sha256=model.sha256)
@@ -98,10 +101,11 @@ def _open_run(
     )
 
 
-def _curves(trials: tuple[TrialOutcome, ...]) -> dict[str, dict[int, float]]:
-    """Validation log loss of each trial, by iterations."""
+def _curves(trials: tuple[TrialOutcome, ...], task: Task) -> dict[str, dict[int, float]]:
+    """Loss of each trial on the validation window, by iterations."""
     curves: dict[str, dict[int, float]] = {}
     for trial in trials:
-        if trial.validation_log_loss is not None:
-            curves.setdefault(f"trial_{trial.number}_log_loss", {})[trial.iterations] = trial.validation_log_loss
+        if trial.validation_loss is not None:
+            curve = curves.setdefault(f"trial_{trial.number}_{task.type.loss}", {})
+            curve[trial.iterations] = trial.validation_loss
     return curves

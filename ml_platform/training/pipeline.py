@@ -7,6 +7,7 @@ import dagster as dg
 from ml_platform.components.schedules import monthly
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import DefinitionError
+from ml_platform.training.choosing import check_trainer
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.content_roots import read_together, root_specs
 from ml_platform.training.drift_sensor import drift_sensor
@@ -14,7 +15,7 @@ from ml_platform.training.evaluation_asset import evaluation_asset, job_name, ve
 from ml_platform.training.maintenance_job import maintenance_definitions
 from ml_platform.training.model_asset import model_asset
 from ml_platform.training.sensors import month_is_due, roots_sensor, training_sensor
-from ml_platform.training.trainers import check_parameters
+from ml_platform.training.trainers import BUILT_IN
 
 
 def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Definitions:
@@ -27,7 +28,10 @@ def build_pipeline(models: Sequence[ModelConfig], use_case: UseCase) -> dg.Defin
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DefinitionError(f"use_cases/{use_case.name}/training/defs.yaml declares {', '.join(repeated)} twice.")
     for model in models:
-        check_parameters(model.trainer, {*model.parameters, *model.search.parameters})
+        if (
+            model.trainer in BUILT_IN
+        ):  # what is at an import path takes seconds to import, and is checked when it trains
+            check_trainer(model.trainer, model.task, model.set_parameters)
     return dg.Definitions.merge(
         *(_definitions(model, use_case) for model in models),
         _upstream(models, use_case),

@@ -9,9 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.training.evaluation import COMPARED_METRICS, Evaluation
+from ml_platform.evaluation.task import MetricName
+from ml_platform.training.evaluation import Evaluation
 from ml_platform.training.gate import GateDecision, Reason
-from ml_platform.training.metrics import MetricName
 from ml_platform.training.plots import search_plot
 from ml_platform.training.records import ModelEvaluation, ModelVersion, TableRead, TrainedModel
 from ml_platform.training.search import TrialOutcome
@@ -23,16 +23,17 @@ Metadata = dict[str, dg.MetadataValue[Any]]
 
 def model_metadata(model: TrainedModel, *, is_reused: bool) -> Metadata:
     """What a model was made of: windows, the winner, every trial, where its bytes are, whether it was found made."""
-    scored = [(-t.iterations, t.validation_log_loss) for t in model.trials if t.validation_log_loss is not None]
+    scored = [(-t.iterations, t.validation_loss) for t in model.trials if t.validation_loss is not None]
+    loss = model.task.type.loss
     return {
-        "validation_log_loss": _number(min(scored)[1]),
+        f"validation_{loss}": _number(min(scored)[1]),
         "fit_rows": dg.MetadataValue.int(model.rows["fit"]),
         "holdout_rows": dg.MetadataValue.int(model.rows["holdout"]),
         "fit_ends_at": dg.MetadataValue.timestamp(model.windows.holdout_start_at),
         "features": dg.MetadataValue.int(len(model.features)),
         "parameters": dg.MetadataValue.json({name: _short(value) for name, value in model.parameters.items()}),
-        "trials": _table(_trial(each) for each in sorted(model.trials, key=lambda t: (t.number, t.iterations))),
-        "search": picture("search", search_plot(model.trials)),
+        "trials": _table(_trial(each, loss) for each in sorted(model.trials, key=lambda t: (t.number, t.iterations))),
+        "search": picture("search", search_plot(model.trials, loss)),
         "read_versions": dg.MetadataValue.json(model.snapshot),
         **_degraded(model),
         **_origin(model, is_reused),
@@ -131,7 +132,7 @@ def _scores(report: Evaluation) -> Metadata:
         f"{window}_days": dg.MetadataValue.text(f"{report.days}, {report.first_day} to {report.last_day}"),
         f"{window}_rows": dg.MetadataValue.int(report.rows),
         f"{window}_scores": _table(_score(name, report) for name in report.metrics),
-        f"{window}_advantage": _table(_advantage(name, report) for name in COMPARED_METRICS),
+        f"{window}_advantage": _table(_advantage(name, report) for name in report.task.type.compared),
         **{f"{window}_{name}": _number(found.value) for name, found in report.metrics.items()},
     }
 
@@ -152,12 +153,12 @@ def _advantage(name: MetricName, report: Evaluation) -> dict[str, str]:
     return {"score": name, **{f"better than {each.name} by": str(each.advantage[name]) for each in report.baselines}}
 
 
-def _trial(trial: TrialOutcome) -> dict[str, Any]:
-    loss = trial.validation_log_loss
+def _trial(trial: TrialOutcome, loss: MetricName) -> dict[str, Any]:
+    lost = trial.validation_loss
     return {
         "trial": trial.number,
         "iterations": trial.iterations,
-        "validation_log_loss": f"failed: {trial.failure}" if loss is None else f"{loss:.4f}",
+        f"validation_{loss}": f"failed: {trial.failure}" if lost is None else f"{lost:.4f}",
         "seconds": f"{trial.seconds:.1f}",
         **{name: str(_short(value)) for name, value in trial.parameters.items()},
     }
@@ -173,7 +174,7 @@ def _short(value: ParameterValue) -> ParameterValue:
 
 
 def _slice(piece: SliceScore) -> dict[str, Any]:
-    rates = {"rate": f"{piece.positive_rate:.3f}", "mean score": f"{piece.mean_score:.3f}"}
+    rates = {"rate": f"{piece.mean_observed:.3f}", "mean score": f"{piece.mean_predicted:.3f}"}
     return {"slice": f"{piece.column} {piece.value}", "rows": piece.rows, **rates, **_rounded(piece.metrics)}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.evaluation.baseline import Baseline
+from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.lineage.checkout import Checkout
 from ml_platform.lineage.environment import Environment
 from ml_platform.training.config import ModelConfig
@@ -71,6 +72,7 @@ class TrainingSet(BaseModel):
     categories: Mapping[str, tuple[str, ...]] = Field(description="Known values of each text feature.")
     rows: Mapping[WindowName, int] = Field(description="Labelled rows of each window.")
     baselines: tuple[Baseline, ...] = Field(description="The baselines, fitted on the fit window.")
+    task: Task = Field(default=BINARY, description="What is predicted.")
 
 
 class Origin(BaseModel):
@@ -110,6 +112,7 @@ class TrainedModel(BaseModel):
     uri: str = Field(description="Where the model's canonical bytes are.")
     sha256: str = Field(description="Hash of these bytes, in hexadecimal.")
     fingerprint: str = Field(description="Hash of content, code, config, environment and seed.")
+    task: Task = Field(default=BINARY, description="What is predicted.")
     trainer: str = Field(description="The estimator.")
     parameters: dict[str, ParameterValue] = Field(description="Parameters of the trainer that are not its defaults.")
     iterations: int = Field(description="Iterations of the final fit.")

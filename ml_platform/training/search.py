@@ -17,17 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from threadpoolctl import threadpool_limits
 
 from ml_platform.errors import NoSurvivingTrialError, TrainingError
-from ml_platform.evaluation.metrics import log_loss
-from ml_platform.tracking.models import TabularModel
-from ml_platform.training.metrics import FloatArray
-from ml_platform.training.trainers import (
-    FitPlan,
-    ParameterValue,
-    ParameterValues,
-    TrainerName,
-    TrainingData,
-    trainer_named,
-)
+from ml_platform.evaluation.scores import value_of
+from ml_platform.evaluation.task import FloatArray
+from ml_platform.tracking.models import TabularModel, predict_matrix
+from ml_platform.training.choosing import trainer_named
+from ml_platform.training.trainers import FitPlan, ParameterValue, ParameterValues, TrainerName, TrainingData
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -119,8 +113,8 @@ class TrialOutcome(BaseModel):
     parameters: ParameterValues = Field(description="Its parameters.")
     iterations: int = Field(description="Iterations in all.")
     outcome: Literal["scored", "failed"] = Field(description="Whether there is a score.")
-    validation_log_loss: float | None = Field(
-        default=None, description="Log loss on the validation window, nats; null if failed."
+    validation_loss: float | None = Field(
+        default=None, description="Loss of the task on the validation window; null if failed."
     )
     failure: str | None = Field(default=None, description="Why there is no score.")
     seconds: float = Field(default=0.0, description="CPU seconds of the fit and the score.")
@@ -174,11 +168,12 @@ def run_trial(
     """The trial, fitted to `iterations` in all and scored on the validation window; a failure becomes its outcome."""
     started = time.process_time()
     plan = FitPlan(parameters=proposal.parameters, iterations=iterations, seed=settings.seed, threads=settings.threads)
+    task, validation = data.validation.task, data.validation
     try:
         model = trainer_named(settings.trainer).fit(data.search, plan, resume)
-        loss = log_loss(data.validation.labels, _scores(model, data.validation, settings.threads))
+        loss = value_of(task.type.loss, validation.labels, _scores(model, validation, settings.threads), task)
         if not np.isfinite(loss):
-            raise TrainingError("The validation log loss is not a number", got=str(loss))
+            raise TrainingError(f"The {task.type.loss} on the validation window is not a number", got=str(loss))
     except TRIAL_FAILURES as error:
         return TrialResult(failed_trial(proposal, iterations, f"{type(error).__name__}: {error}"), None)
     outcome = TrialOutcome(
@@ -186,7 +181,7 @@ def run_trial(
         parameters=proposal.parameters,
         iterations=iterations,
         outcome="scored",
-        validation_log_loss=loss,
+        validation_loss=loss,
         seconds=time.process_time() - started,
     )
     return TrialResult(outcome, model)
@@ -204,15 +199,15 @@ def failed_trial(proposal: Proposal, iterations: int, failure: str) -> TrialOutc
 
 
 def promote(outcomes: Sequence[TrialOutcome], keep: int) -> list[TrialOutcome]:
-    """The best `keep` outcomes by validation log loss, best first; of equal ones the lower number.
+    """The best `keep` outcomes by their loss on the validation window, best first; of equal ones the lower number.
 
     Raises:
         NoSurvivingTrialError: every trial failed; with each reason.
     """
     ranked = sorted(
-        (outcome.validation_log_loss, outcome.number, outcome)
+        (outcome.validation_loss, outcome.number, outcome)
         for outcome in outcomes
-        if outcome.validation_log_loss is not None
+        if outcome.validation_loss is not None
     )
     if not ranked:
         reasons = "; ".join(f"trial {outcome.number}: {outcome.failure}" for outcome in outcomes)
@@ -227,7 +222,7 @@ def promote(outcomes: Sequence[TrialOutcome], keep: int) -> list[TrialOutcome]:
 
 def _scores(model: TabularModel, data: TrainingData, threads: int) -> FloatArray:
     with threadpool_limits(threads):
-        return np.asarray(model.estimator.predict_proba(data.matrix)[:, 1], dtype=np.float64)
+        return predict_matrix(model, data.matrix)
 
 
 def _distribution(parameter: SearchRange) -> "BaseDistribution":

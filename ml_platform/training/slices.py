@@ -11,10 +11,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import DefinitionError
+from ml_platform.evaluation.task import MetricName
 from ml_platform.training.intervals import DaySample, Interval, ScoredRows, interval
-from ml_platform.training.metrics import FloatArray, IntArray, MetricName, is_defined, score
-
-SLICE_METRICS: tuple[MetricName, ...] = ("roc_auc_score", "log_loss")
+from ml_platform.training.metrics import IntArray, is_defined, score
 
 
 class SliceConfig(BaseModel):
@@ -42,8 +41,8 @@ class SliceScore(BaseModel):
     column: str = Field(description="The column.")
     value: str = Field(description="Its value, as text.")
     rows: int = Field(description="Rows of the slice.")
-    positive_rate: float = Field(description="Share of true labels.")
-    mean_score: float = Field(description="Mean predicted probability.")
+    mean_observed: float = Field(description="What was seen: the share of true labels, or the mean value.")
+    mean_predicted: float = Field(description="Mean prediction: a probability, or a value.")
     metrics: dict[MetricName, float | None] = Field(description="Metrics by name.")
     intervals: dict[MetricName, Interval] = Field(
         default_factory=dict, description="The metrics that are defined, with 95 % intervals by resampling days."
@@ -77,26 +76,24 @@ def score_slices(
 
     `frame` and `rows` are in the same order.
     """
-    return [_score_slice(piece, cut(rows, piece.rows), SLICE_METRICS, sample) for piece in slices_of(frame, config)]
+    metrics = rows.task.type.of_slices
+    return [_score_slice(piece, cut(rows, piece.rows), metrics, sample) for piece in slices_of(frame, config)]
 
 
 def cut(rows: ScoredRows, chosen: IntArray) -> ScoredRows:
     """The chosen rows; day codes stay those of all rows."""
-    return ScoredRows(rows.labels[chosen], rows.scores[chosen], rows.days[chosen])
+    return ScoredRows(rows.labels[chosen], rows.scores[chosen], rows.days[chosen], rows.task)
 
 
 def _score_slice(piece: Slice, rows: ScoredRows, metrics: Sequence[MetricName], sample: DaySample | None) -> SliceScore:
     defined = [metric for metric in metrics if is_defined(metric, rows.labels)]
+    compared = rows.task.type.compare(rows.labels, rows.scores)
     return SliceScore(
         column=piece.column,
         value=piece.value,
         rows=len(rows.labels),
-        positive_rate=_mean(rows.labels.astype(np.float64)),
-        mean_score=_mean(rows.scores),
-        metrics={m: score(m, rows.labels, rows.scores) if m in defined else None for m in metrics},
+        mean_observed=float(compared.observed.mean()),
+        mean_predicted=float(compared.predicted.mean()),
+        metrics={m: score(m, rows.labels, rows.scores, rows.task) if m in defined else None for m in metrics},
         intervals={m: interval(m, rows, sample) for m in defined} if sample is not None else {},
     )
-
-
-def _mean(values: FloatArray) -> float:
-    return float(values.mean())

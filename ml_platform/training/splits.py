@@ -26,7 +26,7 @@ class LabelColumns(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    label: str = Field(description="Boolean column to predict; null where the outcome never came.")
+    label: str = Field(description="Column to predict, of the type of the task; null where the outcome never came.")
     day: str = Field(description="Date column of the local service day.")
     known_at: str = Field(description="Instant (UTC) at which the label became known.")
 
@@ -46,7 +46,7 @@ class WindowConfig(BaseModel):
 
 
 class Windows(BaseModel):
-    """The bounds of all windows of one as-of month; instants are UTC, days are local service days."""
+    """The bounds of all windows of one as-of month, or longer; instants are UTC, days are local service days."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,7 +56,7 @@ class Windows(BaseModel):
     validation_start: dt.date = Field(description="First day of validation.")
     holdout_start: dt.date = Field(description="First day of the holdout.")
     test_start: dt.date = Field(description="First day of the as-of month.")
-    test_end: dt.date = Field(description="First day after the as-of month.")
+    test_end: dt.date = Field(description="First day after the as-of month, or of the next model's.")
 
     def rows(self, window: WindowName, columns: LabelColumns) -> pl.Expr:
         """True for the labelled rows of the window."""
@@ -76,12 +76,12 @@ class WindowSize(NamedTuple):
     """What was found in a window."""
 
     rows: int
-    positives: int
+    values: int
     days: int
 
 
-def windows_at(as_of: dt.date, time_zone: str, config: WindowConfig) -> Windows:
-    """The windows of the month that starts at `as_of`."""
+def windows_at(as_of: dt.date, time_zone: str, config: WindowConfig, end: dt.date | None = None) -> Windows:
+    """The windows of the month that starts at `as_of`, or of all days from there to before `end`."""
     holdout_start = as_of - dt.timedelta(days=config.holdout_days)
     validation_start = holdout_start - dt.timedelta(days=config.validation_days)
     return Windows(
@@ -91,7 +91,7 @@ def windows_at(as_of: dt.date, time_zone: str, config: WindowConfig) -> Windows:
         validation_start=validation_start,
         holdout_start=holdout_start,
         test_start=as_of,
-        test_end=(as_of.replace(day=1) + dt.timedelta(days=32)).replace(day=1),
+        test_end=end or (as_of.replace(day=1) + dt.timedelta(days=32)).replace(day=1),
     )
 
 
@@ -101,13 +101,12 @@ def select(
     """The labelled rows of one window.
 
     Raises:
-        NotEnoughDataError: fewer rows than the minimum, or labels that are all alike.
+        NotEnoughDataError: fewer rows than the minimum, or classes that are all alike.
     """
     selected = frame.filter(windows.rows(window, columns))
-    size = WindowSize(
-        selected.height, int(selected.get_column(columns.label).sum()), selected.get_column(columns.day).n_unique()
-    )
-    if size.rows < minimum_rows or size.positives in (0, size.rows):
+    label = selected.get_column(columns.label)
+    size = WindowSize(selected.height, label.n_unique(), selected.get_column(columns.day).n_unique())
+    if size.rows < max(minimum_rows, 1) or (size.values < 2 and not label.dtype.is_numeric()):
         raise _not_enough(frame, window, windows, columns, size, minimum_rows)
     return selected
 
@@ -116,12 +115,13 @@ def _not_enough(
     frame: pl.DataFrame, window: WindowName, windows: Windows, columns: LabelColumns, size: WindowSize, minimum: int
 ) -> NotEnoughDataError:
     first, last = frame.get_column(columns.day).min(), frame.get_column(columns.day).max()
-    unlabelled = frame.get_column(columns.label).null_count()
+    label = frame.get_column(columns.label)
+    unlabelled, is_of_classes = label.null_count(), not label.dtype.is_numeric()
     input_rows = f"{frame.height} rows, {unlabelled} unlabelled, from {first!s} to {last!s}"
     return NotEnoughDataError(
         f"The {window} window ({_bounds(window, windows)}) as of {windows.test_start} is too small",
-        expected=f"at least {minimum} labelled rows, of both classes",
-        got=f"{size.rows} rows on {size.days} days, {size.positives} true",
+        expected=f"at least {minimum} labelled rows" + (", of both classes" if is_of_classes else ""),
+        got=f"{size.rows} rows on {size.days} days, {size.values} different labels",
         kept=f"The input has {input_rows}; no model was made",
         remedy="Materialize more days of the features and labels, or choose a later as-of month or smaller windows",
     )

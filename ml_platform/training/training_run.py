@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ml_platform.errors import StorageError, TrialLostError
 from ml_platform.lineage.checkout import this_checkout
-from ml_platform.lineage.code import ReachedCode, reached_code
+from ml_platform.lineage.code import PLATFORM, ReachedCode, reached_code
 from ml_platform.lineage.environment import environment_fingerprint, packages_behind, this_environment
 from ml_platform.lineage.fingerprints import fingerprint
 from ml_platform.recovery.checkpoints import CheckpointStore
@@ -46,6 +46,7 @@ WHAT_A_MODEL_FOLLOWS_FROM = (
     "join_on",
     "labels",
     "not_features",
+    "task",
     "trainer",
     "parameters",
     "search",
@@ -215,7 +216,7 @@ class Reporting:
 
 def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) -> str:
     """Hash of everything that the model follows from; threads, reports and the gate are not among it."""
-    code = training_code()
+    code = training_code(config.trainer)
     return fingerprint(
         content=[inputs.features.content_root, inputs.labels.content_root],
         degraded=inputs.degraded_days,
@@ -227,10 +228,17 @@ def training_fingerprint(config: ModelConfig, inputs: Inputs, windows: Windows) 
 
 
 @cache
-def training_code() -> ReachedCode:
-    """The code that every model follows from, from its rows to its bytes, and the packages that it uses."""
+def training_code(trainer: str = "") -> ReachedCode:
+    """The code that a model follows from, from its rows to its bytes, and the packages that it uses.
+
+    What every model follows from; and for an estimator at an import path, also what is there.
+    """
     sources = (windows_at, read_rows, build_matrices, propose, fit_trial, TrainingRun)
-    return reached_code(*sources, apart_from=KNOWN_OTHERWISE)
+    module, _, name = trainer.rpartition(".")
+    top = module.partition(".")[0]
+    own, others = ([f"{module}:{name}"], ()) if top == PLATFORM else ([], (top,) if top else ())
+    reached = reached_code(*sources, *own, apart_from=KNOWN_OTHERWISE)
+    return reached._replace(packages=reached.packages.union(others))
 
 
 def origin_of(use_case: str, config: ModelConfig, dagster_run_id: str) -> Origin:
@@ -238,8 +246,8 @@ def origin_of(use_case: str, config: ModelConfig, dagster_run_id: str) -> Origin
     return Origin(
         use_case=use_case,
         config=config,
-        code=training_code().definitions,
-        packages=tuple(sorted(packages_behind(training_code().packages))),
+        code=training_code(config.trainer).definitions,
+        packages=tuple(sorted(packages_behind(training_code(config.trainer).packages))),
         checkout=this_checkout(),
         environment=this_environment(),
         dagster_run_id=dagster_run_id,
@@ -283,6 +291,7 @@ def trained_model(preparation: Preparation, fitted: FittedWinner, origin: Origin
         uri=fitted.uri,
         sha256=fitted.fit.sha256,
         fingerprint=preparation.fingerprint,
+        task=config.task,
         trainer=config.trainer,
         parameters=fitted.winner.parameters,
         iterations=config.iterations,

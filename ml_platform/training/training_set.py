@@ -14,13 +14,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.errors import DefinitionError, NotEnoughDataError
+from ml_platform.evaluation.task import Outcomes
 from ml_platform.recovery.degradation import Degradations
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.pins import Pins
 from ml_platform.storage.tables import TableStore
 from ml_platform.training.baselines import fit_baseline
 from ml_platform.training.config import ModelConfig
-from ml_platform.training.metrics import BoolArray
 from ml_platform.training.records import Inputs, TableRead, TrainingSet
 from ml_platform.training.search import SearchData
 from ml_platform.training.splits import WindowName, Windows, select
@@ -34,9 +34,9 @@ class Matrices(NamedTuple):
 
     training_set: TrainingSet
     features: NDArray[np.float32]
-    labels: BoolArray
-    is_search: BoolArray
-    is_validation: BoolArray
+    labels: Outcomes
+    is_search: NDArray[np.bool_]
+    is_validation: NDArray[np.bool_]
 
     def fit(self) -> TrainingData:
         """All rows: what the final fit learns from."""
@@ -47,8 +47,9 @@ class Matrices(NamedTuple):
         parts = (self._rows(self.features[rows], self.labels[rows]) for rows in (self.is_search, self.is_validation))
         return SearchData(*parts)
 
-    def _rows(self, features: NDArray[np.float32], labels: BoolArray) -> TrainingData:
-        return TrainingData(self.training_set.features, self.training_set.categories, features, labels)
+    def _rows(self, features: NDArray[np.float32], labels: Outcomes) -> TrainingData:
+        known = self.training_set
+        return TrainingData(known.features, known.categories, features, labels, known.task)
 
 
 class LabelledRows(NamedTuple):
@@ -108,7 +109,7 @@ def build_matrices(rows: LabelledRows, windows: Windows, config: ModelConfig) ->
     for name in names:
         sizes[name] = select(rows.frame, name, windows, config.labels, config.windows.minimum_rows).height
     fit = rows.frame.filter(windows.rows("fit", config.labels))
-    data = training_data(fit, rows.features, config.labels.label)
+    data = training_data(fit, rows.features, config.labels.label, config.task)
     masks = fit.select(
         search=windows.rows("search", config.labels), validation=windows.rows("validation", config.labels)
     )
@@ -116,7 +117,8 @@ def build_matrices(rows: LabelledRows, windows: Windows, config: ModelConfig) ->
         features=rows.features,
         categories=data.categories,
         rows=sizes,
-        baselines=tuple(fit_baseline(each, fit, config.labels.label) for each in config.baselines),
+        task=config.task,
+        baselines=tuple(fit_baseline(each, fit, config.labels.label, config.task) for each in config.baselines),
     )
     return Matrices(training_set, data.matrix, data.labels, masks["search"].to_numpy(), masks["validation"].to_numpy())
 

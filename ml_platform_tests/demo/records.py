@@ -2,12 +2,12 @@
 
 import datetime as dt
 
+from ml_platform.evaluation.task import BINARY
 from ml_platform.serving.promotion import Promotion
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.training.evaluation import BaselineScore, Evaluation
 from ml_platform.training.gate import GateDecision, Reason
 from ml_platform.training.intervals import Interval
-from ml_platform.training.metrics import ALL_METRICS
 from ml_platform.training.records import ModelEvaluation, ModelVersion
 
 OCTOBER = dt.date(2013, 10, 1)
@@ -18,7 +18,9 @@ def evaluation() -> ModelEvaluation:
     """Scores of October, ROC AUC 0.734."""
     interval = Interval(value=0.734, low=0.710, high=0.751)
     baseline = BaselineScore(
-        name="carrier_hour_rate", metrics=dict.fromkeys(ALL_METRICS, 0.629), advantage={"roc_auc_score": interval}
+        name="carrier_hour_rate",
+        metrics=dict.fromkeys(BINARY.type.metrics, 0.629),
+        advantage={"roc_auc_score": interval},
     )
     scores = Evaluation(
         window="test",
@@ -26,8 +28,8 @@ def evaluation() -> ModelEvaluation:
         last_day=dt.date(2013, 10, 31),
         days=31,
         rows=28_000,
-        positive_rate=0.2,
-        metrics=dict.fromkeys(ALL_METRICS, interval),
+        mean_observed=0.2,
+        metrics=dict.fromkeys(BINARY.type.metrics, interval),
         baselines=(baseline,),
         slices=(),
         calibration=(),

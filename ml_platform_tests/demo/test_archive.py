@@ -1,11 +1,15 @@
 """The archive is fetched once, and is either the published one or refused."""
 
+import datetime as dt
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from ml_platform.demo.archive import Archive, fetch, read_members
-from ml_platform.errors import ObjectCorruptError, UpstreamUnavailableError
+from ml_platform.demo.bike_upstream import split_by_date
+from ml_platform.demo.shown import shown
+from ml_platform.errors import DefinitionError, ObjectCorruptError, UpstreamUnavailableError
 from ml_platform_tests.demo.toy_archive import archive_in
 
 
@@ -34,3 +38,21 @@ def test_what_pip_says_is_passed_on_and_nothing_is_left(tmp_path: Path, monkeypa
     with pytest.raises(UpstreamUnavailableError, match=r"could not download toy==1.0.*No matching distribution"):
         fetch(Archive("toy==1.0", "toy-1.0.tar.gz", 1, "0"), tmp_path / "downloads")
     assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_a_wheel_is_read_like_any_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "toy-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("toy/rides.csv", "a\n1\n")
+    assert read_members(tmp_path / "toy-1.0-py3-none-any.whl", ["toy/rides.csv"]) == {"rides.csv": b"a\n1\n"}
+    with pytest.raises(ObjectCorruptError, match=r"has no file toy/weather.csv"):
+        read_members(tmp_path / "toy-1.0-py3-none-any.whl", ["toy/weather.csv"])
+
+
+def test_the_lines_of_a_date_are_under_the_header_as_they_are() -> None:
+    source = b'"date","count"\n2010-09-20,11\n2010-09-21,8\n2010-09-20,13\n'
+    assert split_by_date(source)[dt.date(2010, 9, 20)] == b'"date","count"\n2010-09-20,11\n2010-09-20,13\n'
+
+
+def test_a_use_case_without_an_upstream_is_told_with_those_that_have_one() -> None:
+    with pytest.raises(DefinitionError, match=r"no demonstration of 'parking'.*flights, bike_demand"):
+        shown("parking")

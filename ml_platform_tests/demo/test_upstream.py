@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ml_platform.demo.archive import Archive
-from ml_platform.demo.upstream import land_day, land_everything, landing_zone, split_by_day
+from ml_platform.demo.landing import landing_zone
+from ml_platform.demo.upstream import land_day, land_everything, split_by_day
 from ml_platform.errors import LandingObjectMissingError
 from ml_platform.settings import Settings
 from ml_platform_tests.demo.toy_archive import archive_in

@@ -12,7 +12,8 @@ from typing import Literal
 
 from ml_platform.settings import Settings
 from ml_platform.tracking.models import TabularModel
-from ml_platform.training.trainers import FitPlan, HistGradientBoosting, TrainingData
+from ml_platform.training.boosting import HistGradientBoosting
+from ml_platform.training.trainers import FitPlan, TrainingData
 
 Fault = Literal["kill", "kill_parent", "fail", "spoil_and_kill"]
 SECONDS_TO_BE_FOUND_DEAD = 30

@@ -7,8 +7,8 @@ from ml_platform.execution.launch import CodeLocation
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform.tracking.resource import MlflowTracking
+from ml_platform.training.choosing import TRAINERS
 from ml_platform.training.pipeline import build_pipeline
-from ml_platform.training.trainers import TRAINERS
 from ml_platform_tests.faults.fuses import Fused
 from ml_platform_tests.training.scenario import toy_model, toy_use_case
 

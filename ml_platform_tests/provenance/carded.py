@@ -100,7 +100,7 @@ class Carded:
         )  # fmt: skip
         report = ModelEvaluation(
             as_of=AS_OF, model_sha256=model.sha256, holdout=scores("holdout"), test=scores("test"),
-            importances=[Importance(feature=name, log_loss_increase=0.1 * i) for i, name in enumerate(FEATURES)],
+            importances=[Importance(feature=name, loss_increase=0.1 * i) for i, name in enumerate(FEATURES)],
             reasons=APPROVED.reasons,
         ).model_copy(update=changes)  # fmt: skip
         judged = ModelVersion(
@@ -112,7 +112,7 @@ class Carded:
         return self.tracking.registry.promote(NAME, version.version, "the first")
 
     def _model(self, fingerprint: str) -> TrainedModel:
-        catalog = read_catalogs()[0]
+        catalog = Catalog(USE_CASES / "flights")
         reads = (
             TableRead(table=f"flights/delay_{name}", version=0, days=59, content_root="r")
             for name in ("features", "labels")

@@ -12,7 +12,7 @@ from ml_platform.errors import CardIncompleteError, DefinitionError, ModelNotFou
 from ml_platform.provenance.card import ModelCard, card_path
 from ml_platform.provenance.card_assets import card_asset, publish_card
 from ml_platform.provenance.card_facts import model_card
-from ml_platform.provenance.catalog import read_catalogs
+from ml_platform.provenance.catalog import USE_CASES, Catalog
 from ml_platform.provenance.definitions import build_definitions
 from ml_platform.provenance.pages import card_page
 from ml_platform.settings import Settings
@@ -166,7 +166,7 @@ def test_reports_that_would_show_a_personal_column_are_refused(tmp_path: Path) -
 
 def test_the_asset_leads_to_the_card_of_the_month(carded: Carded) -> None:
     carded.register()
-    catalog = read_catalogs()[0]
+    catalog = Catalog(USE_CASES / "flights")
     resources = {**storage_resources(carded.settings), "tracking": carded.tracking}
     cards = card_asset(catalog, catalog.models[0])
     result = dg.materialize([cards], partition_key=MONTH, resources=resources, instance=carded.instance)
@@ -179,5 +179,6 @@ def test_the_asset_leads_to_the_card_of_the_month(carded: Carded) -> None:
 def test_the_location_has_cards_scores_and_reproductions_of_each_model_and_one_asset_of_data_sheets() -> None:
     graph = build_definitions(Settings()).resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.materializable_asset_keys}
-    of_each_model = {f"flights/delay_{name}" for name in ("model_card", "ml_test_score", "reproduction")}
-    assert keys == {*of_each_model, "flights/data_sheets"}
+    models, made = ("flights/delay", "bike_demand/demand"), ("model_card", "ml_test_score", "reproduction")
+    of_each_model = {f"{model}_{name}" for model in models for name in made}
+    assert keys == {*of_each_model, "flights/data_sheets", "bike_demand/data_sheets"}

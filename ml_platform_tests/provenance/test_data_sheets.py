@@ -9,7 +9,7 @@ import pytest
 
 from ml_platform.errors import CardIncompleteError, TableNotFoundError, UnknownAssetError
 from ml_platform.provenance.card_assets import DataSheets, sheets_asset
-from ml_platform.provenance.catalog import read_catalogs
+from ml_platform.provenance.catalog import USE_CASES, Catalog
 from ml_platform.provenance.pages import sheet_page
 from ml_platform.provenance.sheet_facts import data_sheet
 from ml_platform.storage.resources import storage_resources
@@ -99,7 +99,7 @@ def test_a_table_that_nobody_declares_or_published_has_no_sheet(carded: Carded) 
 
 def test_the_asset_writes_a_page_for_each_published_table(carded: Carded) -> None:
     resources = {**storage_resources(carded.settings), "tracking": carded.tracking}
-    asset = sheets_asset(read_catalogs()[0])
+    asset = sheets_asset(Catalog(USE_CASES / "flights"))
     result = dg.materialize([asset], resources=resources, instance=carded.instance)
     found = DataSheets.model_validate_json(carded.artifacts.read("records/flights/data_sheets/all.json"))
     assert result.success

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ml_platform.provenance.catalog import read_catalogs
+from ml_platform.provenance.catalog import USE_CASES, Catalog
 from ml_platform.provenance.score import Score
 from ml_platform.provenance.score_assets import score_asset
 from ml_platform.storage.resources import storage_resources
@@ -11,7 +11,7 @@ from ml_platform_tests.provenance.carded import MONTH, NAME, Carded
 
 def test_the_score_of_a_month_is_a_number_to_plot_and_a_table_of_its_evidence(carded: Carded) -> None:
     carded.register()
-    catalog = read_catalogs()[0]
+    catalog = Catalog(USE_CASES / "flights")
     resources = {**storage_resources(carded.settings), "tracking": carded.tracking}
     asset = score_asset(catalog, catalog.models[0])
     done = dg.materialize([asset], instance=carded.instance, resources=resources, partition_key=MONTH)

@@ -16,7 +16,7 @@ FLIGHTS = pl.DataFrame(
 
 def rates(by: tuple[str, ...], smoothing_rows: float = 0.0) -> list[float]:
     config = BaselineConfig(name="rate", by=by, smoothing_rows=smoothing_rows)
-    return list(fit_baseline(config, FLIGHTS, "is_late").predict_proba(FLIGHTS))
+    return list(fit_baseline(config, FLIGHTS, "is_late").predict(FLIGHTS))
 
 
 def test_without_groups_every_row_gets_the_overall_rate() -> None:
@@ -33,7 +33,7 @@ def test_smoothing_mixes_the_overall_rate_in() -> None:
 
 def test_a_group_never_seen_gets_the_overall_rate() -> None:
     baseline = fit_baseline(BaselineConfig(name="rate", by=("carrier",)), FLIGHTS, "is_late")
-    assert baseline.predict_proba(FLIGHTS.with_columns(carrier=pl.lit("ZZ"))).tolist() == [0.5] * 4
+    assert baseline.predict(FLIGHTS.with_columns(carrier=pl.lit("ZZ"))).tolist() == [0.5] * 4
 
 
 def test_a_baseline_survives_json() -> None:
@@ -50,5 +50,5 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(DefinitionError, match="'rate' groups by columns that are not there: gate"):
+    with pytest.raises(DefinitionError, match="'rate' needs columns that are not there: gate"):
         fit_baseline(BaselineConfig(name="rate", by=("gate",)), FLIGHTS, "is_late")

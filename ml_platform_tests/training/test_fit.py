@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_platform.evaluation.task import TaskKind
 from ml_platform.training.fit import FinalFit, fit_final
-from ml_platform.training.trainers import TRAINERS, FitPlan, TrainerName
-from ml_platform_tests.training.scenario import departures_to_learn
+from ml_platform.training.trainers import FitPlan
+from ml_platform_tests.training.outcomes import to_learn
 
 PLAN = FitPlan(iterations=20, seed=1)
 KILLED_IN_THE_MIDDLE = """
@@ -60,26 +61,36 @@ class FilesThatKill(Files):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def final_fit(trainer: TrainerName, checkpoints: Memory | Files, every: int = 4) -> FinalFit:
-    return fit_final(trainer, departures_to_learn(), PLAN, checkpoints, every)
+def final_fit(trainer: str, checkpoints: Memory | Files, every: int = 4, kind: TaskKind = "binary") -> FinalFit:
+    return fit_final(trainer, to_learn(kind), PLAN, checkpoints, every)
 
 
-@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize(
+    ("trainer", "kind"),
+    [
+        ("hist_gradient_boosting", "binary"),
+        ("hist_gradient_boosting", "forecast"),
+        ("sgd_logistic", "multiclass"),
+        ("sgd_linear", "forecast"),
+        ("sklearn.linear_model.LogisticRegression", "binary"),
+        ("sklearn.linear_model.SGDRegressor", "regression"),
+    ],
+)
 @given(every=st.integers(1, 25), survived=st.integers(1, 4))
-@settings(max_examples=6, deadline=None)
-def test_an_interrupted_fit_gives_the_same_bytes(trainer: TrainerName, every: int, survived: int) -> None:
-    whole, interrupted = final_fit(trainer, Memory(), every=20), Memory(limit=survived)
+@settings(max_examples=4, deadline=None)
+def test_an_interrupted_fit_gives_the_same_bytes(trainer: str, kind: TaskKind, every: int, survived: int) -> None:
+    whole, interrupted = final_fit(trainer, Memory(), every=20, kind=kind), Memory(limit=survived)
     try:
-        final_fit(trainer, interrupted, every)
+        final_fit(trainer, interrupted, every, kind)
     except InterruptedError:
         interrupted.limit = 1000
-    resumed = final_fit(trainer, interrupted, every)
+    resumed = final_fit(trainer, interrupted, every, kind)
     assert resumed.resumed_from == (min(20, every * survived))
     assert (resumed.data, resumed.sha256) == (whole.data, whole.sha256)
 
 
 def test_a_killed_process_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
-    trainer: TrainerName = "hist_gradient_boosting"
+    trainer = "hist_gradient_boosting"
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, trainer, str(tmp_path)], check=False)
     assert killed.returncode == -signal.SIGKILL
     resumed = final_fit(trainer, Files(tmp_path))

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_platform.evaluation.task import BINARY, MetricName
 from ml_platform.training.intervals import DaySample, Interval, ScoredRows, advantage, draw_days, interval, resampled
-from ml_platform.training.metrics import ALL_METRICS, MetricName, score
+from ml_platform.training.metrics import score
 
 
 def noisy_rows(rows: int = 3000, days: int = 15, seed: int = 0, noise: float = 1.0) -> ScoredRows:
@@ -23,7 +24,7 @@ def copied(rows: ScoredRows, counts: np.ndarray) -> ScoredRows:
     return ScoredRows(rows.labels[chosen], rows.scores[chosen], rows.days[chosen])
 
 
-@pytest.mark.parametrize("metric", [name for name in ALL_METRICS if name != "expected_calibration_error"])
+@pytest.mark.parametrize("metric", [name for name in BINARY.type.metrics if name != "expected_calibration_error"])
 @given(st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_a_resample_is_the_metric_of_the_drawn_days(metric: MetricName, seed: int) -> None:
@@ -32,14 +33,14 @@ def test_a_resample_is_the_metric_of_the_drawn_days(metric: MetricName, seed: in
     assert resampled(metric, rows, sample)[0] == pytest.approx(score(metric, drawn.labels, drawn.scores), abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", ALL_METRICS)
+@pytest.mark.parametrize("metric", BINARY.type.metrics)
 def test_every_day_once_is_the_metric_itself(metric: MetricName) -> None:
     rows = noisy_rows()
     once = DaySample(np.ones((1, 15)))
     assert resampled(metric, rows, once)[0] == pytest.approx(score(metric, rows.labels, rows.scores), abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", ALL_METRICS)
+@pytest.mark.parametrize("metric", BINARY.type.metrics)
 def test_the_value_lies_in_its_interval_and_is_the_same_again(metric: MetricName) -> None:
     rows = noisy_rows()
     found = interval(metric, rows, draw_days(15, 500, 1))
@@ -78,6 +79,6 @@ def test_a_paired_difference_is_surer_than_two_intervals() -> None:
 def test_a_month_of_flights_takes_seconds_not_minutes() -> None:
     rows, sample = noisy_rows(28_000, 31), draw_days(31, 1000, 0)
     started = time.process_time()
-    for metric in ALL_METRICS:
+    for metric in BINARY.type.metrics:
         interval(metric, rows, sample)
     assert time.process_time() - started < 3

@@ -5,15 +5,17 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.training.evaluation import COMPARED_METRICS, BaselineScore, Evaluation
+from ml_platform.evaluation.task import BINARY
+from ml_platform.training.evaluation import BaselineScore, Evaluation
 from ml_platform.training.intervals import Interval
-from ml_platform.training.metrics import ALL_METRICS
 from ml_platform.training.presentation import evaluation_metadata
 from ml_platform.training.records import ModelEvaluation
 
 FOUND = Interval(value=0.73123456, low=0.71, high=0.75)
 CONSTANT = BaselineScore(
-    name="constant_rate", metrics=dict.fromkeys(ALL_METRICS, 0.5), advantage=dict.fromkeys(COMPARED_METRICS, FOUND)
+    name="constant_rate",
+    metrics=dict.fromkeys(BINARY.type.metrics, 0.5),
+    advantage=dict.fromkeys(BINARY.type.compared, FOUND),
 )
 
 
@@ -24,8 +26,8 @@ def metadata() -> dict[str, dg.MetadataValue[Any]]:
         last_day=dt.date(2013, 9, 30),
         days=14,
         rows=12_000,
-        positive_rate=0.2,
-        metrics=dict.fromkeys(ALL_METRICS, FOUND),
+        mean_observed=0.2,
+        metrics=dict.fromkeys(BINARY.type.metrics, FOUND),
         baselines=(CONSTANT,),
         slices=(),
         calibration=(),

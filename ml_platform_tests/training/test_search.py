@@ -47,7 +47,7 @@ def outcome(number: int, loss: float | None) -> TrialOutcome:
         parameters={},
         iterations=3,
         outcome="failed" if loss is None else "scored",
-        validation_log_loss=loss,
+        validation_loss=loss,
     )
 
 
@@ -81,7 +81,7 @@ def test_a_survivor_goes_on_from_where_it_stopped() -> None:
     assert resumed.model is not None
     assert whole.model is not None
     assert dumps(resumed.model) == dumps(whole.model)
-    assert resumed.outcome.validation_log_loss == whole.outcome.validation_log_loss
+    assert resumed.outcome.validation_loss == whole.outcome.validation_loss
 
 
 def test_a_trial_that_cannot_be_fitted_is_an_outcome() -> None:

@@ -29,8 +29,8 @@ def test_a_slice_is_scored_on_its_own_rows() -> None:
     )
     chosen = FRAME["is_weekend"].to_numpy()
     assert weekend.rows == chosen.sum()
-    assert weekend.positive_rate == ROWS.labels[chosen].mean()
-    assert weekend.mean_score == pytest.approx(ROWS.scores[chosen].mean())
+    assert weekend.mean_observed == ROWS.labels[chosen].mean()
+    assert weekend.mean_predicted == pytest.approx(ROWS.scores[chosen].mean())
 
 
 def test_a_ranking_of_a_slice_of_one_class_is_null() -> None:

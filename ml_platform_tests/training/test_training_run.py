@@ -17,12 +17,14 @@ from ml_platform.storage.pins import Pins
 from ml_platform.storage.tables import TableStore
 from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.trainings import RESULT
-from ml_platform.training import trainers
+from ml_platform.training import boosting
+from ml_platform.training.boosting import HistGradientBoosting
+from ml_platform.training.choosing import TRAINERS
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.records import Preparation, Resumption, TrainedModel
 from ml_platform.training.search import Proposal, TrialOutcome
 from ml_platform.training.splits import windows_at
-from ml_platform.training.trainers import TRAINERS, FitPlan, HistGradientBoosting, TrainingData
+from ml_platform.training.trainers import FitPlan, TrainingData
 from ml_platform.training.training_run import (
     TrainingRun,
     origin_of,
@@ -41,9 +43,7 @@ from ml_platform.training.training_set import (
 from ml_platform_tests.faults.fatal import When, die_at
 from ml_platform_tests.training.scenario import FEATURES, MARCH, departures, publish, toy_inputs, toy_model
 
-SCORED = TrialOutcome(
-    number=0, parameters={"max_leaf_nodes": 4}, iterations=6, outcome="scored", validation_log_loss=0.5
-)
+SCORED = TrialOutcome(number=0, parameters={"max_leaf_nodes": 4}, iterations=6, outcome="scored", validation_loss=0.5)
 
 
 class KilledWhenFast(HistGradientBoosting):
@@ -89,7 +89,7 @@ def test_a_survivor_goes_on_from_its_state(tmp_path: Path) -> None:
     run.trial(proposal, 3)
     resumed = run.trial(proposal, 6)
     whole = opened(tmp_path / "again").trial(proposal, 6)
-    assert resumed.validation_log_loss == whole.validation_log_loss
+    assert resumed.validation_loss == whole.validation_loss
     assert resumed.iterations == 6
 
 
@@ -249,11 +249,11 @@ def finished_model(run: TrainingRun, *trials: TrialOutcome) -> TrainedModel:
 
 
 def fingerprint_after(changed: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
-    """The fingerprint if `trainers.py` read `changed`."""
-    copy = folder / "trainers.py"
+    """The fingerprint if `boosting.py` read `changed`."""
+    copy = folder / "boosting.py"
     copy.write_text(changed)
     find = inspect.unwrap(code._file)
-    monkeypatch.setattr(code, "_file", lambda name: copy if name == trainers.__name__ else find(name))
+    monkeypatch.setattr(code, "_file", lambda name: copy if name == boosting.__name__ else find(name))
     for cached in (code._parsed, code._mentioned, code._hash, training_code):
         cached.cache_clear()
     try:
@@ -268,15 +268,15 @@ def fingerprint_after(changed: str, monkeypatch: pytest.MonkeyPatch, folder: Pat
         ("early_stopping=False", "early_stopping=True", True),
         ("early_stopping=False,", "early_stopping=False,  # it is told when to stop", False),
         ('"""The model of the planned number of trees."""', '"""Trees."""', False),
-        ("can be fitted a bit", "can be fitted a little", False),
-        ("features cannot be used", "features are of no use", False),
+        ("for every task type", "of any task", False),
+        ("Weight of each tree.", "What a tree counts.", False),
     ],
-    ids=["code", "comment", "docstring", "module docstring", "text of an error"],
+    ids=["code", "comment", "docstring", "module docstring", "description of a field"],
 )
 def test_a_line_of_training_code_counts_and_prose_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, instead: str, changes: bool
 ) -> None:
-    source = Path(trainers.__file__).read_text()
+    source = Path(boosting.__file__).read_text()
     assert line in source
     before = fingerprint_after(source, monkeypatch, tmp_path)
     assert (fingerprint_after(source.replace(line, instead), monkeypatch, tmp_path) != before) is changes
