@@ -21,6 +21,7 @@ from ml_platform.storage.resources import storage_resources
 from ml_platform.storage.restoring import restore
 from ml_platform.storage.tables import TableStore
 from ml_platform_tests.data.landing_zone import flight_line, flights_object, land_days, weather_object
+from ml_platform_tests.execution.instances import platform_instance
 
 DAY = dt.date(2013, 3, 5)
 DAYS = [DAY + dt.timedelta(days=i) for i in range(3)]
@@ -84,7 +85,7 @@ def open_platform(settings: Settings, of: DataPipeline) -> Iterator[Platform]:
     location = StorageLocation.of(settings)
     resources = dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor)
     definitions = dg.Definitions.merge(build_pipeline(of, use_case()), resources)
-    with dg.DagsterInstance.ephemeral() as instance:
+    with platform_instance(settings.home / "dagster") as instance:
         built = Platform(instance, definitions, location.landing(), location.tables())
         land_days(built.landing, DAYS)
         assert built.run("refresh_flights_references").success
