@@ -9,8 +9,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from ml_platform.storage.batches import UNPARTITIONED
-
 LONGEST_KEY = 200
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
@@ -58,6 +56,8 @@ def is_partition_key(text: str) -> bool:
 
     Dagster takes three dots for a range, and `all` stands for a table without partitions.
     """
+    from ml_platform.storage.batches import UNPARTITIONED  # whose module needs polars, as declarations do not
+
     is_legible = text.isprintable() and not set(text) & set("/\\") and 0 < len(text) <= LONGEST_KEY
     return is_legible and "..." not in text and text != UNPARTITIONED
 

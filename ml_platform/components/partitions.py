@@ -1,20 +1,13 @@
-"""How tables are cut into partitions, the partitions of a run, and their rows.
-
-day    one for each local day of the use case's calendar; a column of dates holds it
-key    one for each key that landed, such as a car park; a column of texts holds it, and all of its time is in it
-whole  none: the table is one object
-"""
+"""The partitions of a run, as keys and as days, and their rows."""
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import dagster as dg
 import polars as pl
 
 from ml_platform.storage.batches import UNPARTITIONED
-
-By = Literal["day", "key", "whole"]
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 

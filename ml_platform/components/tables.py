@@ -10,8 +10,8 @@ import dagster as dg
 import dataframely as dy
 import polars as pl
 
+from ml_platform.components.cuts import By
 from ml_platform.components.freshness import freshness_policy
-from ml_platform.components.partitions import By
 from ml_platform.components.use_case import UseCase
 from ml_platform.contracts.columns import column_owners, personal_columns, unit_of
 from ml_platform.point_in_time.known_at import declared_knowledge

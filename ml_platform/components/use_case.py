@@ -12,8 +12,8 @@ import dagster as dg
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ml_platform.components.cuts import By
 from ml_platform.components.names import PartitionNoun
-from ml_platform.components.partitions import By
 from ml_platform.components.references import FILE_NAME, resolve
 from ml_platform.errors import DefinitionError, ErrorClass
 from ml_platform.recovery.error_classes import type_name

@@ -9,8 +9,8 @@ import polars as pl
 
 from ml_platform.components.batches import computed
 from ml_platform.components.column_lineage import Experiment, observed_lineage
+from ml_platform.components.cuts import By
 from ml_platform.components.degrading import decide, same_partition, whole_table
-from ml_platform.components.partitions import By
 from ml_platform.components.reuse import Recipe, contents, plan, rows_of
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase

@@ -7,9 +7,9 @@ from typing import Literal, Self
 import dagster as dg
 from pydantic import Field, model_validator
 
+from ml_platform.components.cuts import By
 from ml_platform.components.freshness import FreshWithin
 from ml_platform.components.names import LandingPath, TableName
-from ml_platform.components.partitions import By
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 from ml_platform.data.landing import Stamp

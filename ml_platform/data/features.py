@@ -11,8 +11,9 @@ import polars as pl
 
 from ml_platform.components.batches import by_batch
 from ml_platform.components.column_lineage import Experiment, observed_lineage
+from ml_platform.components.cuts import By
 from ml_platform.components.degrading import Decided, decide, degradation_check_spec
-from ml_platform.components.partitions import By, as_days, partitions_of_run, rows_among
+from ml_platform.components.partitions import as_days, partitions_of_run, rows_among
 from ml_platform.components.reuse import Plan, Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN
 from ml_platform.components.use_case import UseCase

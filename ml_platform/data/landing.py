@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import dataframely as dy
 import polars as pl
 
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.contracts.columns import masked_value
 from ml_platform.data.landing_formats import KEPT, LAND_AGAIN, LandingFormat, Undecided, read_undecided, unreadable
 from ml_platform.errors import (

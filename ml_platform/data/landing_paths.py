@@ -6,8 +6,8 @@ Belongs here: paths as text. Does not: what is there (`arrivals`), or what a dec
 import datetime as dt
 import re
 
+from ml_platform.components.cuts import By
 from ml_platform.components.names import is_partition_key
-from ml_platform.components.partitions import By
 
 
 def cut_by(landing: str) -> By:

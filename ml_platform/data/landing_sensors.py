@@ -20,7 +20,7 @@ from ml_platform.components.automation_sensor import (
     seen_by,
 )
 from ml_platform.components.changes import follows_changes, is_following
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.arrivals import arrived_partitions, arrived_registers, look, missing_references
 from ml_platform.data.component import DataPipeline, FeatureTable, LandedTable

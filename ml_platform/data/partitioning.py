@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dataframely as dy
 import polars as pl
 
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.components.use_case import UseCase
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.component import CleanedTable, DataPipeline, DerivedTable, FeatureTable, LandedTable

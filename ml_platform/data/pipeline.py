@@ -6,7 +6,7 @@ import dagster as dg
 
 from ml_platform.components.automation_sensor import Job
 from ml_platform.components.changes import changes_sensor
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from ml_platform.components.automation_sensor import Job
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.components.recomputing import recompute_sensor
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import DataPipeline, FeatureTable

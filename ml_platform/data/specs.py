@@ -6,7 +6,7 @@ Belongs here: what a declaration says, as an asset spec. Does not: landed tables
 import dagster as dg
 
 from ml_platform.components.changes import on_changed_inputs
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.components.reuse import Recipe
 from ml_platform.components.tables import table_spec
 from ml_platform.components.use_case import UseCase

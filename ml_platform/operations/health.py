@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 
 State = Literal["failed", "late", "degraded", "running", "queued", "stale", "missing"]
 NEEDS_A_PERSON: frozenset[State] = frozenset({"failed", "late", "degraded"})

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import dataframely as dy
 import yaml
 
-from ml_platform.components.partitions import By
+from ml_platform.components.cuts import By
 from ml_platform.components.references import FILE_NAME, USE_CASES
 from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
