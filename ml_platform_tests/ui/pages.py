@@ -11,7 +11,9 @@ from typing import NamedTuple
 from playwright.sync_api import Locator, Page, expect
 
 from ml_platform.settings import PROJECT_ROOT
+from ml_platform_tests.ui.browser import SIZE
 
+TALL = 4_000
 SCREENSHOTS = PROJECT_ROOT / "build" / "ui"
 
 _EDGES = """() => {
@@ -47,6 +49,10 @@ class DagsterUi(NamedTuple):
     def go_to(self, name: str) -> None:
         """Go to a page by the navigation on the left."""
         self.page.get_by_role("navigation").get_by_role("link", name=name).click()
+
+    def see_whole_lists(self) -> None:
+        """Make the page so tall that every row of a list is in view: the others are not drawn."""
+        self.page.set_viewport_size({"width": SIZE[0], "height": TALL})
 
     def materialize(self, asset: str, partitions: str) -> None:
         """From the asset's page, launch these by the dialog; the page is then that of the run or backfill."""

@@ -54,6 +54,7 @@ def test_a_day_that_did_not_land_is_red_and_its_run_says_what_is_missing(ui: Dag
 
 
 def test_the_catalog_has_every_location_and_leads_to_an_asset(ui: DagsterUi) -> None:
+    ui.see_whole_lists()
     ui.open("/")
     ui.go_to("Catalog")
     for location in ("data", "training", "serving", "operations"):
@@ -64,6 +65,7 @@ def test_the_catalog_has_every_location_and_leads_to_an_asset(ui: DagsterUi) -> 
 
 
 def test_what_would_start_runs_by_itself_is_off_until_somebody_switches_it_on(ui: DagsterUi) -> None:
+    ui.see_whole_lists()
     ui.open("/")
     ui.go_to("Automation")
     for name, is_on in [*((name, True) for name in ON), *((name, False) for name in OFF)]:
