@@ -19,13 +19,13 @@ from ml_platform_tests.data.test_pipeline import pipeline, use_case
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.platform import platform, until
 
-OBJECTS, FIRST = 10_000, dt.date(1990, 1, 1)
+OBJECTS, FIRST = 10_000, dt.date(1986, 1, 1)
 RAW = dg.AssetKey(["flights", "raw"])
 SENSOR = "build_flights_days_on_landing"
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """The raw table of flights alone, from 1990 on."""
+    """The raw table of flights alone, from 1986 on."""
     declared = pipeline()
     raw_alone = declared.model_copy(
         update={"landed": declared.landed[:1], "cleaned": (), "derived": (), "features": ()}
