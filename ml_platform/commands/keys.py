@@ -37,9 +37,9 @@ def list_keys(use_case: UseCase, as_json: AsJson = False) -> None:
     rows = [
         (
             each.key,
-            ", ".join(each.objects) or "-",
+            _listed(each.objects),
             "yes" if each.is_partition else "no",
-            ", ".join(each.published) or "-",
+            _listed(each.published),
         )
         for each in found
     ]
