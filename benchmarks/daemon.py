@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from benchmarks.corrections import LAST_DAY, correct, days_of
-from benchmarks.development import LOCATIONS, Server, dagster_dev
+from benchmarks.development import LOCATIONS, Server, loaded_dagster_dev
 from benchmarks.homes import at_home, versions
 from benchmarks.readings import Reading
 from ml_platform.execution.instance import open_instance
@@ -56,7 +56,7 @@ def measure_daemon(work: Path) -> list[Reading]:
     home = work / "home"
     for day in days_of(FIRST_DAY, LAST_DAY):
         correct(home / "landing" / "flights", day, FLIGHT_NUMBER)
-    with dagster_dev(home, work / "dev.log") as server:
+    with loaded_dagster_dev(home, work / "dev.log") as server:
         readings = [
             Reading(what="dagster dev: start to an answer with all locations loaded", value=server.answered_after),
             *(

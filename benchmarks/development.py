@@ -1,12 +1,9 @@
-"""A running `dagster dev`: started on a free port, asked through GraphQL, ended by the ids of its processes.
+"""A running `dagster dev`, once it has loaded, asked through GraphQL.
 
-Belongs here: the server as a client sees it. Does not: what it is asked to do (`daemon`).
+Belongs here: the server as a client sees it. Does not: its processes (`local_servers`), or what it is asked (`daemon`).
 """
 
 import json
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,8 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.processes import environment
-from ml_platform.local_servers.process_trees import end, family
-from ml_platform.settings import PROJECT_ROOT
+from ml_platform.local_servers.dagster_dev import DagsterDev, dagster_dev
 
 LOCATIONS = ("data", "training", "serving")
 POLL_EVERY_SECONDS = 0.1
@@ -53,45 +49,21 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def dagster_dev(home: Path, log: Path, timeout_seconds: float = START_TIMEOUT_SECONDS) -> Iterator[Server]:
+def loaded_dagster_dev(home: Path, log: Path, timeout_seconds: float = START_TIMEOUT_SECONDS) -> Iterator[Server]:
     """The server on the history of `home`, once its locations are loaded; every process of it ends with the block.
 
     Raises:
         RuntimeError: it ended, was not up within `timeout_seconds`, or a location failed; with the end of its log.
     """
-    port = _free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-w",
-        "workspace.yaml",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "--code-server-log-level",
-        "info",
-    ]
-    # without a DAGSTER_HOME there would be a temporary one in the repository, which a server that is killed leaves
-    variables = {**environment(home), "DAGSTER_HOME": str(PROJECT_ROOT)}
     started = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield _loaded(Server(f"http://127.0.0.1:{port}/graphql", 0.0, {}), process, started, log, timeout_seconds)
-    finally:
-        end(family(process.pid))
-        process.wait(timeout=30)
+    with dagster_dev(environment(home), log, arguments=("--code-server-log-level", "info")) as running:
+        yield _loaded(running, started, log, timeout_seconds)
 
 
-def _loaded(
-    server: Server, process: "subprocess.Popen[bytes]", started: float, log: Path, timeout_seconds: float
-) -> Server:
+def _loaded(running: DagsterDev, started: float, log: Path, timeout_seconds: float) -> Server:
     """The server with its times, looked at ten times a second."""
-    loaded = dict[str, float]()
-    while process.poll() is None and time.monotonic() - started < timeout_seconds:
+    server, loaded = Server(f"{running.url}/graphql", 0.0, {}), dict[str, float]()
+    while running.process.poll() is None and time.monotonic() - started < timeout_seconds:
         entries = _entries(server)
         now = time.monotonic() - started
         for location in _code_servers(log.read_text()):
@@ -120,9 +92,3 @@ def _entries(server: Server) -> list[dict[str, Any]] | None:
         return None
     found: list[dict[str, Any]] = workspace.get("locationEntries", [])
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -82,10 +82,10 @@ def _driven(settings: "Settings") -> Iterator["Settings"]:
     from ml_platform.local_servers.dagster_dev import dagster_dev
     from ml_platform.local_servers.ports import is_free
 
-    environment = {"ML_PLATFORM_HOME": str(settings.home.resolve()), "ML_PLATFORM_SENSORS": "all"}
-    os.environ |= environment  # for the instance of this process, which goes by the same home
+    # for the instance of this process as well, which goes by the same home
+    os.environ |= {"ML_PLATFORM_HOME": str(settings.home.resolve()), "ML_PLATFORM_SENSORS": "all"}
     log = settings.home / "dev.log"
-    with dagster_dev(environment, log, port=UI_PORT if is_free(UI_PORT) else None) as url:
-        typer.echo(f"The UI is at {url} while this goes on, as soon as it has loaded. It logs to {log}.")
+    with dagster_dev(os.environ, log, port=UI_PORT if is_free(UI_PORT) else None) as served:
+        typer.echo(f"The UI is at {served.url} while this goes on, as soon as it has loaded. It logs to {log}.")
         yield settings
     typer.echo(f"To look at it again: ML_PLATFORM_HOME={settings.home} make dev")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks.development import dagster_dev
+from benchmarks.development import loaded_dagster_dev
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform_tests.data.landing_zone import land_days
@@ -30,7 +30,7 @@ def url(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """Where `dagster dev` answers, with webserver, daemon and all code servers, on a home where `LANDED` lie."""
     home = tmp_path_factory.mktemp("ui")
     land_days(StorageLocation.of(Settings(home=home)).landing(), LANDED)
-    with dagster_dev(home, home / "dagster_dev.log", timeout_seconds=600) as server:
+    with loaded_dagster_dev(home, home / "dagster_dev.log", timeout_seconds=600) as server:
         yield server.url.removesuffix("/graphql")
 
 
