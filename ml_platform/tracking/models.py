@@ -39,6 +39,7 @@ FORMAT = 1
 """Version of the mapping in a model file: format, trainer, iterations, features, categories, estimator; and the task,
 unless it is a binary one."""
 OFFSETS = "offsets"
+WIDENED_BY = "widened_by"
 _HEADER_BYTES = 1024  # of an array's file; padding between fields is named there
 
 
@@ -47,7 +48,8 @@ class TabularModel:
     """A fitted estimator with the columns it reads, in order, and the known values of those that are text.
 
     `trainer` names what fitted it and `iterations` how far, so that a checkpoint can be continued. The estimator of a
-    forecast is a mapping: one for each of `lower`, `prediction` and `upper`, or one and the `offsets` of its interval.
+    forecast is a mapping: one for each of `lower`, `prediction` and `upper`, or one and the `offsets` of its interval;
+    and by what share of its width each end of an interval moves out, `widened_by`.
     """
 
     estimator: Any
@@ -176,9 +178,16 @@ def _forecast(estimator: Mapping[str, Any], matrix: NDArray[np.float32]) -> NDAr
     """Lower end, value and upper end; quantiles that were fitted apart and cross are put in order."""
     value = np.asarray(estimator["prediction"].predict(matrix), dtype=np.float64)
     if OFFSETS in estimator:
-        return np.asarray(value[:, None] + estimator[OFFSETS])
+        return _widened(value[:, None] + estimator[OFFSETS], estimator)
     ends = [np.asarray(estimator[end].predict(matrix), dtype=np.float64) for end in ("lower", "upper")]
-    return np.sort(np.stack([ends[0], value, ends[1]], axis=1), axis=1)
+    return _widened(np.sort(np.stack([ends[0], value, ends[1]], axis=1), axis=1), estimator)
+
+
+def _widened(forecast: NDArray[np.float64], estimator: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The same values with intervals that are wider, or narrower, by a share of their width; values stay inside."""
+    lower, value, upper = forecast.T
+    margin = estimator.get(WIDENED_BY, 0.0) * (upper - lower)
+    return np.stack([np.minimum(lower - margin, value), value, np.maximum(upper + margin, value)], axis=1)
 
 
 def _corrupt(what: str, expected: str, got: str, remedy: str = _RESTORE) -> ObjectCorruptError:

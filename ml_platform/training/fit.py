@@ -32,6 +32,11 @@ class FinalFit(NamedTuple):
     sha256: str
     resumed_from: int
 
+    def with_model(self, model: TabularModel) -> "FinalFit":
+        """The same fit with what was made of its model."""
+        data = dumps(model)
+        return FinalFit(model, data, hashlib.sha256(data).hexdigest(), self.resumed_from)
+
 
 def fit_final(
     trainer: TrainerName, data: TrainingData, plan: FitPlan, checkpoints: Checkpoints, every: int

@@ -35,6 +35,7 @@ def model_metadata(model: TrainedModel, *, is_reused: bool) -> Metadata:
         "trials": _table(_trial(each, loss) for each in sorted(model.trials, key=lambda t: (t.number, t.iterations))),
         "search": picture("search", search_plot(model.trials, loss)),
         "read_versions": dg.MetadataValue.json(model.snapshot),
+        **({"intervals_widened_by": _number(model.widened_by)} if model.task.kind == "forecast" else {}),
         **_degraded(model),
         **_origin(model, is_reused),
         **_resumption(model),

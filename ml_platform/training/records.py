@@ -121,6 +121,9 @@ class TrainedModel(BaseModel):
     windows: Windows = Field(description="Bounds of the walk-forward windows.")
     rows: Mapping[WindowName, int] = Field(description="Labelled rows of each window.")
     baselines: tuple[Baseline, ...] = Field(description="The baselines, fitted on the fit window.")
+    widened_by: float = Field(
+        default=0.0, description="Share of its width by which each end of a forecast's interval moved out."
+    )
     trials: tuple[TrialOutcome, ...] = Field(description="Every trial on every rung that it reached.")
     mlflow_run_id: str = Field(
         description="The MLflow run that has its parameters, metrics and plots; `waiting-...` if MLflow was away."

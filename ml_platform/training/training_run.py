@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+from threadpoolctl import threadpool_limits
+
 from ml_platform.errors import StorageError, TrialLostError
 from ml_platform.lineage.checkout import this_checkout
 from ml_platform.lineage.code import PLATFORM, ReachedCode, reached_code
@@ -22,13 +24,16 @@ from ml_platform.recovery.checkpoints import CheckpointStore
 from ml_platform.recovery.isolation import run_isolated
 from ml_platform.recovery.room import alone, side_by_side
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.tracking.models import TabularModel, dumps, loads
+from ml_platform.tracking.models import TabularModel, dumps, loads, predict_matrix
 from ml_platform.tracking.trainings import RESULT, result_path
+from ml_platform.training.calibration import share_to_widen_by, widened
+from ml_platform.training.choosing import trainer_named
 from ml_platform.training.config import ModelConfig
 from ml_platform.training.fit import FinalFit, fit_final
 from ml_platform.training.records import Inputs, Origin, Preparation, Resumption, TrainedModel, TrainingSet
 from ml_platform.training.search import (
     Proposal,
+    SearchData,
     TrialOutcome,
     TrialSettings,
     failed_trial,
@@ -79,6 +84,7 @@ class FittedWinner(NamedTuple):
     winner: TrialOutcome
     training_set: TrainingSet
     resumption: Resumption
+    widened_by: float
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,9 @@ class TrainingRun:
         checkpoints = Reporting(self._checkpoints(), each_step, warn)
         matrices = read_matrices(self.objects)
         final = fit_final(self.config.trainer, matrices.fit(), plan, checkpoints, self.config.checkpoint_every)
+        share = self._share_to_widen_by(winner, plan, matrices.search()) if self.config.task.kind == "forecast" else 0.0
+        if share:
+            final = final.with_model(widened(final.model, share))
         path = f"models/{self.use_case}/{self.config.name}/{final.sha256}.skops"
         self.artifacts.write(path, final.data)
         resumption = Resumption(
@@ -175,7 +184,15 @@ class TrainingRun:
             skipped_checkpoints=checkpoints.skipped,
             unsaved_checkpoints=tuple(checkpoints.unsaved),
         )
-        return FittedWinner(final, self.artifacts.uri_of(path), winner, matrices.training_set, resumption)
+        return FittedWinner(final, self.artifacts.uri_of(path), winner, matrices.training_set, resumption, share)
+
+    def _share_to_widen_by(self, winner: TrialOutcome, plan: FitPlan, data: SearchData) -> float:
+        """What the validation window says of intervals by a model like the final one that has not learnt from it."""
+        state = _resumed(self.states(Proposal(number=winner.number, parameters=winner.parameters)))
+        model = trainer_named(self.config.trainer).fit(data.search, plan, state)
+        with threadpool_limits(plan.threads):
+            predicted = predict_matrix(model, data.validation.matrix)
+        return share_to_widen_by(predicted, data.validation.labels, data.validation.task)
 
     def _memo(self, proposal: Proposal, iterations: int) -> str:
         return f"trials/{proposal.number}/{iterations}.json"
@@ -300,6 +317,7 @@ def trained_model(preparation: Preparation, fitted: FittedWinner, origin: Origin
         windows=preparation.windows,
         rows=known.rows,
         baselines=known.baselines,
+        widened_by=fitted.widened_by,
         trials=(),
         resumption=fitted.resumption,
         mlflow_run_id=preparation.mlflow_run_id,

@@ -11,7 +11,7 @@ from ml_platform.evaluation.task import TaskKind
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.tables import TableStore
-from ml_platform.tracking.models import loads
+from ml_platform.tracking.models import WIDENED_BY, loads
 from ml_platform.training.baselines import BaselineConfig, fit_baseline
 from ml_platform.training.evaluating import read_model
 from ml_platform.training.evaluation import evaluated_rows
@@ -55,7 +55,10 @@ def test_a_model_of_the_task_is_trained_evaluated_and_approved(tmp_path: Path, k
     assert report.test is not None
     assert (set(report.test.metrics), report.test.task) == (set(task.type.metrics), task)
     model = TrainedModel.model_validate_json(artifacts.read(f"records/toy/delay_model/{MONTH}.json"))
-    assert loads(read_model(artifacts, model.uri), model.sha256).task == task
+    loaded = loads(read_model(artifacts, model.uri), model.sha256)
+    assert loaded.task == task
+    if kind == "forecast":
+        assert loaded.estimator[WIDENED_BY] == model.widened_by != 0
     told = result.asset_materializations_for_node("toy__delay_evaluation")[-1].metadata
     assert PICTURES[kind] <= told.keys()
 
