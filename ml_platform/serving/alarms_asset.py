@@ -168,7 +168,7 @@ def _losses(known: References, reference: DriftReference, frames: Frames, days: 
     by = [name for name in (reference.baseline.by if reference.baseline else ()) if name not in keys]
     if by:
         groups = frames.features.filter(pl.col(day).is_in(days)).select(*keys, *by).collect()
-        predictions = predictions.join(groups, on=keys, how="left")
+        predictions = predictions.join(groups, on=keys, how="left", maintain_order="left")
     return dict(excess_losses(predictions, frames.labels, known.columns, known.label, reference.baseline).rows())
 
 

@@ -123,11 +123,13 @@ def excess_losses(
 ) -> pl.DataFrame:
     """Mean squared error of each day that has labels, less that of the baseline on the same rows (`excess_loss`).
 
+    A day has the same to the last bit whichever other days it is computed with: its rows are added up in their order.
+
     `predictions` have the columns by which the baseline tells groups apart. A squared error suits probabilities of a
     label that is true or false (it is the Brier score then) as well as numbers.
     """
-    rows = predictions.join(labels.select(*columns.keys, label), on=list(columns.keys), how="inner")
-    rows = rows.filter(pl.col(label).is_not_null())
+    labelled = labels.filter(pl.col(label).is_not_null()).select(*columns.keys, label)
+    rows = predictions.join(labelled, on=list(columns.keys), how="inner", maintain_order="left")
     seen = pl.col(label).cast(pl.Float64)
     value = "prediction" if "prediction" in columns.predictions else columns.predictions[0]
     loss = (pl.col(value) - seen) ** 2
@@ -135,7 +137,11 @@ def excess_losses(
         usual = baseline.predict(rows)
         of_value = usual if usual.ndim == 1 else usual[:, VALUE]
         loss -= (pl.Series("baseline", of_value, dtype=pl.Float64) - seen) ** 2
-    return rows.select(columns.day, excess_loss=loss).group_by(columns.day).mean().sort(columns.day)
+    codes, number = _day_codes(rows, columns.day)
+    sums = np.bincount(codes, rows.select(loss).to_series().to_numpy(), minlength=number)
+    return rows.select(pl.col(columns.day).unique().sort()).with_columns(
+        excess_loss=pl.Series(sums / np.bincount(codes, minlength=number), dtype=pl.Float64)
+    )
 
 
 def told_of_version(frame: pl.DataFrame, version: RegisteredModel) -> pl.DataFrame:
