@@ -31,7 +31,7 @@ TABLES = tuple(
     f"flights/{name}"
     for name in (
         *("raw", "clean", "quarantine", "weather_raw", "weather_clean", "weather_quarantine"),
-        *("delay_labels", "delay_features", "delay_predictions", "delay_quality"),
+        *("delay_labels", "delay_features", "delay_predictions", "delay_quality", "delay_drift", "delay_alarms"),
     )
 )
 ENVIRONMENT = {"ML_PLATFORM_SENSORS": "all", "ML_PLATFORM_SENSOR_INTERVAL_SECONDS": "5"}
