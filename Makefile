@@ -10,11 +10,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOME_DIR := $(or $(ML_PLATFORM_HOME),.ml_platform)
 UV_VERSION := 0.13.9
-# On local files; STORE=s3 puts everything on an S3 server of this machine, in a home of its own below the local one.
-STORE := local
+# On local files. PROFILE=s3 keeps tables on an S3 server of this machine, PROFILE=server the history of runs in PostgreSQL
+# and experiments on an MLflow server besides, each in a home of its own below the local one.
+PROFILE := local
 USE_CASE := flights
 ON_s3 := $(BIN)/ml-platform with-s3 --
-ON = $(if $(filter local s3,$(STORE)),$(ON_$(STORE)),$(error STORE is local or s3, not '$(STORE)'))
+ON_server := $(BIN)/ml-platform with-servers --
+ON = $(if $(filter local s3 server,$(PROFILE)),$(ON_$(PROFILE)),$(error PROFILE is local, s3 or server, not '$(PROFILE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
 .PHONY: help setup demo summary replay dev test test-ui faults drills check bench bench-storage bench-serve clean
@@ -34,7 +36,7 @@ replay: $(READY) ## A month of flights, a day at a time, with the platform doing
 	@$(ON) $(BIN)/ml-platform replay --alone
 
 dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
-	@echo "History is kept in $(HOME_DIR)/$(if $(ON),s3/)dagster, whatever Dagster says below of a temporary directory."
+	@echo "History is kept in $(HOME_DIR)/$(if $(ON),$(PROFILE)/)dagster, whatever Dagster says below of a temporary directory."
 	@PYTHONWARNINGS=ignore:Function exec $(ON) $(BIN)/dagster dev
 
 test: $(READY) ## All tests, recorded for `ml-platform score`

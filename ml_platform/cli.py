@@ -12,9 +12,10 @@ from ml_platform.commands import (
     alerts,
     backfill,
     cards,
+    doctor,
     keys,
+    local_servers,
     models,
-    object_server,
     replay,
     reproduce,
     score,
@@ -103,7 +104,8 @@ score.register(app)
 serve.register(app)
 status.register(app)
 tables.register(app)
-object_server.register(app)
+local_servers.register(app)
+doctor.register(app)
 trace.register(app)
 tracking.register(app)
 

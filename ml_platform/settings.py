@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     artifact_uri: str = Field(
         "", description="Prefix of models, checkpoints and reports; `<home>/artifacts` unless set."
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL database of Dagster's history, as `postgresql://user:password@host:port/name`; SQLite "
+        "files in `home` unless set.",
+    )
     mlflow_tracking_uri: str = Field("", description="MLflow store; a SQLite file in `home` unless set.")
 
     s3_endpoint_url: str | None = Field(None, description="Endpoint of an S3-compatible server; AWS itself when unset.")
@@ -165,6 +170,26 @@ class Settings(BaseSettings):
                 remedy="Correct it, or unset it: then each is switched on in the UI.",
             )
         return tuple(kinds)
+
+    @field_validator("database_url")
+    @classmethod
+    def database_is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        """The address with the driver that Dagster's PostgreSQL storage uses; SQLAlchemy would choose another one.
+
+        Raises:
+            SettingsError: it is of another kind of database. The address is not told: it has a password.
+        """
+        if value is None or not value.get_secret_value():
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if scheme not in ("postgresql", "postgres", "postgresql+psycopg2") or not separator:
+            raise SettingsError(
+                "ML_PLATFORM_DATABASE_URL is not the address of a PostgreSQL database.",
+                expected="postgresql://<user>:<password>@<host>:<port>/<name>",
+                got=f"{scheme}://..." if separator else "no address",
+                remedy="Correct it, or unset it: then the history is kept in SQLite files.",
+            )
+        return SecretStr(f"postgresql+psycopg2://{rest}")
 
     @field_validator("s3_endpoint_url")
     @classmethod

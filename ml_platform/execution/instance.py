@@ -42,8 +42,12 @@ class PlatformInstance(DagsterInstance):
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
         """Dagster's defaults for the platform's folder instead of `base_dir`, with the tuned storage."""
-        home = str(instance_folder(Settings()))
-        storage = _configured("ml_platform.execution.local_storage", "LocalStorage", home)
+        settings = Settings()
+        home = str(instance_folder(settings))
+        if settings.database_url:
+            storage = _configured("ml_platform.execution.server_storage", "ServerStorage", {})
+        else:
+            storage = _configured("ml_platform.execution.local_storage", "LocalStorage", {"base_dir": home})
         return {**InstanceRef.config_defaults(home), "storage": storage}
 
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
@@ -113,5 +117,5 @@ def open_instance() -> DagsterInstance:
     return instance
 
 
-def _configured(module: str, name: str, base_dir: str) -> ConfigurableClassData:
-    return ConfigurableClassData(module, name, yaml.dump({"base_dir": base_dir}, default_flow_style=False))
+def _configured(module: str, name: str, config: Mapping[str, str]) -> ConfigurableClassData:
+    return ConfigurableClassData(module, name, yaml.dump(dict(config), default_flow_style=False))

@@ -17,13 +17,28 @@ def require_storage(settings: Settings) -> None:
         StorageError: one of them cannot, or the store lets one writer overwrite what another has just created.
     """
     location = StorageLocation.of(settings)
-    tables = ObjectStore(settings.data_uri, settings.fsspec_options(settings.data_uri))
-    for store in (tables, location.landing(), location.artifacts()):
-        _try_out(store)
-    location.tables().version(f"probe/{uuid4().hex}")  # deltalake has an S3 client of its own
+    require_tables(settings)
+    for store in (location.landing(), location.artifacts()):
+        require_store(store)
 
 
-def _try_out(store: ObjectStore) -> None:
+def require_tables(settings: Settings) -> str:
+    """Where tables are, if they can be written and read by both of their S3 clients: deltalake has one of its own.
+
+    Raises:
+        StorageError: as `require_store`.
+    """
+    uri = require_store(ObjectStore(settings.data_uri, settings.fsspec_options(settings.data_uri)))
+    StorageLocation.of(settings).tables().version(f"probe/{uuid4().hex}")
+    return uri
+
+
+def require_store(store: ObjectStore) -> str:
+    """Where the store is, if objects can be created there once, read, listed and deleted; nothing is left there.
+
+    Raises:
+        StorageError: they cannot, or the store lets one writer overwrite what another has just created.
+    """
     path = f"{_PREFIX}/{uuid4().hex}"
     try:
         created = [store.create_exclusive(path, content) for content in (b"first", b"second")]
@@ -38,3 +53,4 @@ def _try_out(store: ObjectStore) -> None:
             kept="Nothing was left there.",
             remedy="Use a store with conditional writes, such as AWS S3, MinIO or SeaweedFS.",
         )
+    return store.uri

@@ -8,7 +8,7 @@ from ml_platform.local_servers.object_server import ObjectServer
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.storage.probe import _try_out, require_storage
+from ml_platform.storage.probe import require_store, require_storage
 from ml_platform_tests.places import READER, local_settings, s3_settings
 
 
@@ -33,4 +33,4 @@ def test_a_store_that_ignores_conditions_is_refused(tmp_path: Path) -> None:
             return True
 
     with pytest.raises(StorageError, match="does not keep one writer from overwriting another"):
-        _try_out(Careless(local_settings(tmp_path).artifact_uri))
+        require_store(Careless(local_settings(tmp_path).artifact_uri))

@@ -1,4 +1,7 @@
-"""`ml-platform with-s3`: any command with its storage on an S3 server of this machine."""
+"""`ml-platform with-s3` and `with-servers`: any command, with servers of this machine instead of files.
+
+Belongs here: which servers, and what the command is told of them. Does not: the servers themselves (`local_servers`).
+"""
 
 import os
 import signal
@@ -16,13 +19,16 @@ if TYPE_CHECKING:
     from ml_platform.local_servers.shared_object_server import Access
     from ml_platform.settings import Settings
 
-FOLDER = "s3"
+S3_FOLDER, SERVER_FOLDER = "s3", "server"
+HISTORY, TRACKING = "dagster", "mlflow"
+"""Databases of the server."""
 Command = Annotated[list[str], typer.Argument(help="What to run, after --, as in: with-s3 -- ml-platform demo")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("with-s3")(with_s3)
+    app.command("with-servers")(with_servers)
 
 
 def with_s3(command: Command) -> None:
@@ -31,11 +37,37 @@ def with_s3(command: Command) -> None:
     Its data, and the home of what runs on it, are below s3/ in the platform's home, apart from what is on local files.
     """
     from ml_platform.local_servers.shared_object_server import shared_object_server
-    from ml_platform.settings import Settings
 
-    home = Settings(home=Settings().home / FOLDER)
+    home = _home(S3_FOLDER)
     with shared_object_server(home.home / "server") as access:
         code = _run(command, {**os.environ, **environment(home, access)})
+    sys.exit(code)
+
+
+def with_servers(command: Command) -> None:
+    """Run a command with tables on S3, Dagster's history in PostgreSQL and experiments on an MLflow server.
+
+    The servers are SeaweedFS, PostgreSQL and MLflow, on free ports of the loopback interface; they live as long as the
+    commands that use them. All data are below server/ in the platform's home.
+    """
+    from ml_platform.local_servers.mlflow_server import shared_mlflow_server
+    from ml_platform.local_servers.postgres import shared_postgres
+    from ml_platform.local_servers.shared_object_server import shared_object_server
+
+    home = _home(SERVER_FOLDER)
+    servers = home.home / "servers"
+    with (
+        shared_object_server(servers / "s3") as access,
+        shared_postgres(servers / "postgres", [HISTORY, TRACKING]) as database,
+    ):
+        told = environment(home, access)
+        artifacts = f"s3://{access.bucket}/mlflow"
+        with shared_mlflow_server(servers / "mlflow", database.url(TRACKING), artifacts, told) as mlflow_url:
+            places = {
+                "ML_PLATFORM_DATABASE_URL": database.url(HISTORY),
+                "ML_PLATFORM_MLFLOW_TRACKING_URI": mlflow_url,
+            }
+            code = _run(command, {**os.environ, **told, **places})
     sys.exit(code)
 
 
@@ -83,3 +115,9 @@ def _signals_for(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _home(folder: str) -> "Settings":
+    from ml_platform.settings import Settings
+
+    return Settings(home=Settings().home / folder)

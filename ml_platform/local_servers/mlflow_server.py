@@ -1,0 +1,94 @@
+"""MLflow's own tracking server as processes of this machine.
+
+Belongs here: its processes. Does not: its database and artifacts, which are elsewhere.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+from ml_platform.errors import LocalServerError
+from ml_platform.local_servers.ports import LOOPBACK, free_ports
+from ml_platform.local_servers.process_trees import end, family
+from ml_platform.local_servers.shared import Running, shared
+
+READY_WITHIN_SECONDS = 300.0
+_SMALL = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Without its queue of jobs the server takes half a gigabyte instead of more than one."""
+
+
+@contextmanager
+def mlflow_server(
+    folder: Path, database_url: str, artifact_uri: str, environment: Mapping[str, str], port: int | None = None
+) -> Iterator[Running]:
+    """A server that keeps runs and versions in the database; it ends with the block.
+
+    Clients read and write artifacts at `artifact_uri` themselves; `environment` has what the server needs to reach it.
+    The address of the database is handed over in the environment: it has a password.
+
+    Raises:
+        LocalServerError: the server did not come up.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    at = port or free_ports(1)[0]
+    command = ["server", "--host", LOOPBACK, "--port", str(at), "--workers", "1", "--no-serve-artifacts"]
+    with _log(folder).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *command, "--default-artifact-root", artifact_uri],
+            env={**os.environ, **environment, **_SMALL, "MLFLOW_BACKEND_STORE_URI": database_url},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # a Ctrl-C is for its users, who may still have something to write
+        )
+    try:
+        url = f"http://{LOOPBACK}:{at}"
+        _wait_until_ready(process, url, folder)
+        yield Running(url, process.pid)
+    finally:
+        end(family(process.pid))
+        process.wait()
+
+
+@contextmanager
+def shared_mlflow_server(
+    folder: Path, database_url: str, artifact_uri: str, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """The address of the same server for all commands that use `folder` at once; it runs as long as the block.
+
+    Raises:
+        LocalServerError: as `mlflow_server`, or whoever is starting it does not come to an end.
+    """
+    with shared(folder, partial(mlflow_server, folder, database_url, artifact_uri, environment)) as running:
+        yield running.address
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, folder: Path) -> None:
+    waited_until, last = time.monotonic() + READY_WITHIN_SECONDS, "it does not answer"
+    while process.poll() is None and time.monotonic() < waited_until:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5) as response:  # noqa: S310 - of this machine
+                if response.status == HTTPStatus.OK:
+                    return
+        except (urllib.error.URLError, OSError) as error:
+            last = str(error)
+        time.sleep(0.2)
+    ended = process.poll()
+    raise LocalServerError(
+        f"MLflow did not come up at {url} within {READY_WITHIN_SECONDS:.0f} seconds",
+        got=last if ended is None else f"exit code {ended}",
+        remedy=f"Look into {_log(folder)}.",
+    )
+
+
+def _log(folder: Path) -> Path:
+    return folder / "server.log"
