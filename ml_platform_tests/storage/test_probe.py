@@ -8,7 +8,7 @@ from ml_platform.local_servers.object_server import ObjectServer
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.objects import ObjectStore
-from ml_platform.storage.probe import require_store, require_storage
+from ml_platform.storage.probe import require_storage, require_store
 from ml_platform_tests.places import READER, local_settings, s3_settings
 
 

@@ -1,0 +1,195 @@
+"""Whether everything that the settings name can be used from here, and what to do where it cannot.
+
+Belongs here: one look at each connection. Does not: how the use cases are (`look`), or what is printed.
+"""
+
+import shutil
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import sqlalchemy as db
+
+from ml_platform.errors import PlatformError, RegistryUnreachableError, SettingsError, StorageFullError
+from ml_platform.recovery.alerts.routes import load_routes, not_set
+from ml_platform.settings import Settings
+from ml_platform.storage.location import StorageLocation
+from ml_platform.storage.probe import require_store, require_tables
+
+State = Literal["fine", "not set up", "wrong"]
+LEAST_FREE_BYTES = 2 * 10**9
+"""What the demonstration writes, twice."""
+MOST_SKEW_SECONDS = 60.0
+"""S3 refuses requests whose clock is 15 minutes off; times of events are compared long before."""
+_TIMEOUT_SECONDS = 10
+
+
+class Finding(NamedTuple):
+    """What was found of one part of the platform."""
+
+    part: str
+    state: State
+    what: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Each part in turn; one that is wrong keeps no other from being looked at."""
+    location = StorageLocation.of(settings)
+    yield _tried("home", partial(_home, settings.home))
+    yield _tried("landing zone", lambda: require_store(location.landing()))
+    yield _tried("tables", partial(require_tables, settings))
+    yield _tried("artifacts", lambda: require_store(location.artifacts()))
+    yield _tried("history of runs", partial(_history, settings))
+    yield _tried("MLflow", partial(_mlflow, settings.mlflow_tracking_uri))
+    yield from _alerts(settings)
+    for url in filter(None, (settings.s3_endpoint_url, settings.mlflow_tracking_uri)):
+        if url.startswith("http"):
+            yield _tried("clock", partial(_clock, url))
+
+
+def _tried(part: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, "fine", look())
+    except PlatformError as error:
+        got = f" Got {error.got}." if error.got else ""
+        return Finding(part, "wrong", f"{error.what.rstrip('.')}.{got}", error.remedy)
+    except OSError as error:
+        return Finding(part, "wrong", str(error))
+
+
+def _home(home: Path) -> str:
+    """Room, and the right to write."""
+    standing = next(folder for folder in (home.resolve(), *home.resolve().parents) if folder.exists())
+    probe = standing / ".doctor"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"{standing} cannot be written to", got=str(error), remedy="Set ML_PLATFORM_HOME to a folder of yours."
+        ) from error
+    free = shutil.disk_usage(standing).free
+    if free < LEAST_FREE_BYTES:
+        raise StorageFullError(
+            f"There is little room below {home}",
+            got=f"{free / 1e9:.1f} GB",
+            remedy=f"Make room, at least {LEAST_FREE_BYTES / 1e9:.0f} GB, or set ML_PLATFORM_HOME to another disk.",
+        )
+    return f"{home}, {free / 1e9:.0f} GB free"
+
+
+def _history(settings: Settings) -> str:
+    """That Dagster's tables can be made and used, and that there are connections left."""
+    if settings.database_url is None:
+        return f"SQLite, below {settings.home}"
+    engine = db.create_engine(
+        settings.database_url.get_secret_value(), connect_args={"connect_timeout": _TIMEOUT_SECONDS}
+    )
+    try:
+        with engine.connect() as connection:
+            number, most, used, may_create = connection.execute(db.text(_OF_POSTGRES)).one()
+    except db.exc.DBAPIError as error:
+        raise SettingsError(
+            "The database of ML_PLATFORM_DATABASE_URL cannot be used",
+            got=str(error.orig).strip().partition("\n")[0],
+            remedy="Start it, or correct host, port, user, password and name in ML_PLATFORM_DATABASE_URL.",
+        ) from error
+    finally:
+        engine.dispose()
+    if not may_create:
+        raise SettingsError(
+            "The user of ML_PLATFORM_DATABASE_URL may not make tables",
+            remedy="GRANT CREATE, USAGE ON SCHEMA public to it.",
+        )
+    return f"PostgreSQL {number}, {used} of {most} connections in use"
+
+
+_OF_POSTGRES = """SELECT current_setting('server_version'), current_setting('max_connections'),
+(SELECT count(*) FROM pg_stat_activity), has_schema_privilege(current_schema(), 'CREATE')"""
+
+
+def _mlflow(uri: str) -> str:
+    """That it answers, and is of the version that is spoken here."""
+    if uri.startswith("sqlite:///"):
+        return _mlflow_file(Path(uri.removeprefix("sqlite:///")))
+    if not uri.startswith("http"):
+        return f"{uri.partition('://')[0]}, as MLflow itself reaches it: not looked at"
+    remedy = "Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the server in use."
+    try:
+        found = _get(f"{uri.rstrip('/')}/version")[0].decode()
+    except (urllib.error.URLError, OSError) as error:
+        raise RegistryUnreachableError(f"MLflow does not answer at {uri}", got=str(error), remedy=remedy) from error
+    spoken = version("mlflow")
+    if found.split(".")[:2] != spoken.split(".")[:2]:
+        raise RegistryUnreachableError(
+            f"MLflow at {uri} is of another version",
+            got=found,
+            remedy=f"Run a server of version {spoken}, which constraints.txt has.",
+        )
+    return f"server {found} at {uri}"
+
+
+def _mlflow_file(path: Path) -> str:
+    if not path.exists():
+        return f"{path}, which the first training makes"
+    try:
+        with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=_TIMEOUT_SECONDS) as connection:
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    if said != "ok":
+        raise RegistryUnreachableError(
+            f"MLflow's file {path} cannot be used", got=said, remedy="Restore it, or move it away to begin anew."
+        )
+    return str(path)
+
+
+def _alerts(settings: Settings) -> Iterator[Finding]:
+    """Each receiver, as far as can be seen without sending anything."""
+    try:
+        routes = load_routes(settings.alert_routes)
+    except PlatformError as error:
+        yield Finding("alerts", "wrong", error.what, error.remedy)
+        return
+    for receiver in routes.receivers:
+        missing = not_set(receiver, settings)
+        if missing:
+            what = f"{receiver.type}: {', '.join(missing)} not set."
+            yield Finding(f"alerts to {receiver.name}", "not set up", what, "Set it where alerts are to go there.")
+        else:
+            yield Finding(f"alerts to {receiver.name}", "fine", f"{receiver.type}; `ml-platform alerts test` tries it")
+
+
+def _clock(url: str) -> str:
+    """How far this machine's clock is from a server's."""
+    try:
+        told = _get(url)[1]
+    except (urllib.error.URLError, OSError):
+        return f"{url} does not answer, so nothing is known"
+    if told is None:
+        return f"{url} tells no time, so nothing is known"
+    skew = (datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds()
+    if abs(skew) > MOST_SKEW_SECONDS:
+        raise SettingsError(
+            f"The clocks of this machine and of {url} differ",
+            got=f"{skew:+.0f} seconds",
+            remedy="Set both by NTP: S3 refuses requests whose clock is wrong.",
+        )
+    return f"{abs(skew):.0f} s from that of {url}"
+
+
+def _get(url: str) -> tuple[bytes, str | None]:
+    """The answer's body and its date, also of one that refuses."""
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - of the settings
+            return response.read(), response.headers.get("Date")
+    except urllib.error.HTTPError as refused:
+        return b"", refused.headers.get("Date")
