@@ -1,12 +1,14 @@
-"""Milliseconds of event cost per partition and asset: Dagster's own SQLite storage, and the platform's, in one run.
+"""Milliseconds of event cost per partition and asset: Dagster's own storages, and the platform's, in one run.
 
 A trivial asset over 365 daily partitions is materialized in one run, once with the framework's events alone and once
 with a second materialization event per partition.
 """
 
+import json
+import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -16,10 +18,12 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from benchmarks.homes import QUIET
 from benchmarks.readings import Reading
+from ml_platform.local_servers.postgres import Postgres, postgres
 
 BY_DAY = dg.DailyPartitionsDefinition("2013-01-01", end_date="2014-01-01")
 MS_PER_PARTITION = 10.0
 STORAGE = {"module": "ml_platform.execution.local_storage", "class": "LocalStorage"}
+ON_SERVER = {"module": "ml_platform.execution.server_storage", "class": "ServerStorage"}
 INSTANCE = {"module": "ml_platform.execution.instance", "class": "PlatformInstance"}
 
 
@@ -64,32 +68,48 @@ def seconds_to_materialize(asset: dg.AssetsDefinition, instance: dg.DagsterInsta
     return time.perf_counter() - started
 
 
-def instance_in(folder: Path, *, tuned: bool) -> dg.DagsterInstance:
-    """A persistent instance in `folder`, on Dagster's storage or on the platform's."""
-    overrides: dict[str, object] = {"telemetry": {"enabled": False}}
-    if tuned:
-        storage = {"custom": {**STORAGE, "config": {"base_dir": str(folder)}}}
-        overrides |= {"storage": storage, "instance_class": INSTANCE}
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides))
-
-
 def measure_events(work: Path, *, stock: bool) -> list[Reading]:
-    """Milliseconds per partition and asset on the platform's storage, and with `stock` on Dagster's own."""
+    """Milliseconds per partition and asset on the platform's storages, and with `stock` on Dagster's own."""
+    with postgres(work / "postgres", ["platform", "stock"]) as server:
+        os.environ["ML_PLATFORM_DATABASE_URL"] = server.url("platform")
+        found = _measured(work / "events", _storages(server), stock=stock)
+        del os.environ["ML_PLATFORM_DATABASE_URL"]
+    return found
+
+
+def _storages(server: Postgres) -> dict[str, dict[str, object]]:
+    """Where events are kept, as overrides of an instance in the folder `{folder}`; the platform's first."""
+    sqlite, database = {**STORAGE, "config": {"base_dir": "{folder}"}}, {**ON_SERVER, "config": {}}
+    return {
+        "platform": {"storage": {"custom": sqlite}, "instance_class": INSTANCE},
+        "platform on PostgreSQL": {"storage": {"custom": database}, "instance_class": INSTANCE},
+        "stock SQLite": {},
+        "stock PostgreSQL": {"storage": {"postgres": {"postgres_url": server.url("stock")}}},
+    }
+
+
+def _measured(work: Path, storages: Mapping[str, Mapping[str, object]], *, stock: bool) -> list[Reading]:
     readings = list[Reading]()
-    for name, tuned in (("platform", True), ("stock SQLite", False)):
-        if not tuned and not stock:
+    for number, (name, overrides) in enumerate(storages.items()):
+        if name.startswith("stock") and not stock:
             continue
-        folder = work / "events" / name.split()[0]
+        folder = work / str(number)
         folder.mkdir(parents=True)
-        with instance_in(folder, tuned=tuned) as instance:
+        told = {"telemetry": {"enabled": False}, **_in_folder(overrides, folder)}
+        with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=told)) as instance:
             seconds_to_materialize(once, instance)  # creates tables and imports what is lazy
-            readings += [
-                _reading(name, asset, seconds_to_materialize(asset, instance), tuned) for asset in (once, twice)
-            ]
+            readings += [_reading(name, asset, seconds_to_materialize(asset, instance)) for asset in (once, twice)]
     return readings
 
 
-def _reading(storage: str, asset: dg.AssetsDefinition, seconds: float, tuned: bool) -> Reading:
+def _in_folder(overrides: Mapping[str, object], folder: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(json.dumps(overrides).replace("{folder}", str(folder)))
+    return found
+
+
+def _reading(storage: str, asset: dg.AssetsDefinition, seconds: float) -> Reading:
     days = len(BY_DAY.get_partition_keys())
     what = f"{storage}: one partition of one asset, {asset.key.to_user_string()} materialized"
-    return Reading(what=what, value=1000 * seconds / days, unit="ms", at_most=MS_PER_PARTITION if tuned else None)
+    return Reading(
+        what=what, value=1000 * seconds / days, unit="ms", at_most=MS_PER_PARTITION if storage == "platform" else None
+    )
