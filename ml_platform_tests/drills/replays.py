@@ -22,7 +22,7 @@ from ml_platform.storage.location import StorageLocation
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.platform import Platform, platform, until
 
-FIRST, DAYS, SPEED = dt.date(2013, 10, 24), 14, 2880.0
+FIRST, DAYS, SPEED = dt.date(2013, 10, 14), 24, 2880.0
 KILLS = 50
 LONGEST_LIFE_SECONDS = 20.0
 PATIENCE_SECONDS = 5_400.0
@@ -47,7 +47,7 @@ def replay_under_kills(folder: Path, kills: int = KILLS) -> DrillResult:
         with (folder / "replay.log").open("wb") as log:
             replay = subprocess.Popen(_command(command), env=p.environment, stdout=log, stderr=log)
         until("history has landed", lambda: b"landed at once" in (folder / "replay.log").read_bytes())
-        for _ in range(kills):
+        while killed.total() < kills and replay.poll() is None:
             time.sleep(draw.uniform(0, LONGEST_LIFE_SECONDS))
             killed[_kill_one(p, draw)] += 1
         left_alone = time.monotonic()
@@ -60,7 +60,7 @@ def replay_under_kills(folder: Path, kills: int = KILLS) -> DrillResult:
         f"random moments of a replay of {DAYS} days of real flights over the end of a month",
         what_happened="every day is ingested, predicted and measured, and the month trained and promoted, as in the "
         f"demonstration, to the same hashes and model bytes; {len(twice)} days of raw tables were ingested twice",
-        attempts=1 + kills,
+        attempts=1 + killed.total(),
         seconds_to_recovery=seconds,
         recomputed=", ".join(twice) or "nothing",
         served="what was published",
