@@ -65,6 +65,15 @@ class Settings(BaseSettings):
     )
     openlineage_api_key: SecretStr | None = Field(None, description="Bearer token for `openlineage_url`.")
 
+    use_cases: Path = Field(
+        PROJECT_ROOT / "ml_platform" / "use_cases", description="Folder of the use cases, each a folder of its own."
+    )
+    strict_definitions: bool = Field(
+        default_factory=lambda: os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI") == "1",
+        description="Whether one broken use case keeps a location from loading; set by Dagster while it validates, as "
+        "in `make check`. Otherwise the others load, and the broken one is told.",
+    )
+
     alert_routes: Path = Field(
         PROJECT_ROOT / "ml_platform" / "use_cases" / "alerts.yaml", description="File that says who is told of what."
     )

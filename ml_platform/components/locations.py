@@ -1,60 +1,69 @@
 """One code location, assembled from the folders of all use cases."""
 
-import importlib
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
-from dagster_shared.record import replace
 
-from ml_platform.components.references import FILE_NAME
+from ml_platform.components.references import FILE_NAME, USE_CASES_PACKAGE, use_case_folders
+from ml_platform.components.sound import Broken, each_of
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.errors import DefinitionError, PlatformError
-from ml_platform.settings import PROJECT_ROOT
+from ml_platform.settings import PROJECT_ROOT, Settings
 
 Location = Literal["data", "training", "serving"]
-COMPONENT_MODULES = tuple(f"ml_platform.{location}.component" for location in ("data", "training", "serving"))
 
 
-def build_use_cases(location: Location, root: Path = PROJECT_ROOT) -> dg.Definitions:
+def build_use_cases(location: Location, root: Path | None = None, *, strict: bool | None = None) -> dg.Definitions:
     """The assets, checks and jobs that each use case's `<location>/defs.yaml` declares, merged.
 
+    A use case that is broken here is left out, and told in the log and in the metadata of the location.
+
     Raises:
-        DefinitionError: no use case has a folder for the location, or a defs.yaml is wrong.
+        DefinitionError: no use case has a folder for the location; or one is broken, and it is `strict`, which is as
+            settings say unless given.
     """
-    for module in COMPONENT_MODULES:
-        importlib.import_module(module)  # the tree validates every defs.yaml, also those of the sibling locations
-    tree = replace(dg.ComponentTree.for_project(root), code_location_name=location)
-    folders = sorted(
-        path.parent for path in tree.defs_module_path.glob(f"*/{FILE_NAME}") if (path.parent / location).is_dir()
-    )
+    folders = [folder for folder in use_case_folders(root) if (folder / location).is_dir()]
     if not folders:
         raise DefinitionError(
             f"No use case has a folder '{location}'.",
-            remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml.",
+            remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml, or `ml-platform new`",
         )
-    for folder in folders:
-        path = folder / location / "defs.yaml"
-        require_valid(path, f"use_cases/{folder.name}/{location}/defs.yaml")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # the tree's own use of what Dagster still calls beta
-        return dg.Definitions.merge(*(_built(tree, f"{folder.name}/{location}") for folder in folders))
+        found = each_of(
+            folders,
+            lambda folder: _built(folder, location),
+            f"the location {location}",
+            strict=Settings().strict_definitions if strict is None else strict,
+        )
+        return dg.Definitions.merge(*found.sound, *(_told(broken) for broken in found.broken))
 
 
-def _built(tree: dg.ComponentTree, path: str) -> dg.Definitions:
-    """The definitions at `path`.
+def _told(broken: Broken) -> dg.Definitions:
+    return dg.Definitions(metadata={f"broken use case {broken.use_case}": broken.error})
+
+
+def _built(folder: Path, location: Location) -> dg.Definitions:
+    """The definitions of one use case, from a tree of components that has its one file alone.
 
     Raises:
         DefinitionError: as the component raised it, without the tree's wrapping around it.
     """
+    name = f"use_cases/{folder.name}/{location}/defs.yaml"
+    require_valid(folder / location / "defs.yaml", name)
+    module = ModuleType(f"{USE_CASES_PACKAGE}.{folder.name}.{location}")
+    module.__file__, module.__path__ = None, [str(folder / location)]
+    tree = dg.ComponentTree(defs_module=module, project_root=PROJECT_ROOT)
     try:
-        return tree.build_defs(path)
+        return tree.build_defs(folder / location)
     except ComponentTreeException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, PlatformError):
+        cause: BaseException = error
+        while not isinstance(cause, PlatformError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        if cause is None:
-            raise
-        raise cause from None
+        if isinstance(cause, DefinitionError):
+            raise cause from None
+        raise DefinitionError(f"{name}: {type(cause).__name__}: {cause}") from error

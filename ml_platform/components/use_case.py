@@ -9,8 +9,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import dagster as dg
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ml_platform.components.cuts import By
 from ml_platform.components.names import PartitionNoun
@@ -18,6 +17,7 @@ from ml_platform.components.references import FILE_NAME, resolve
 from ml_platform.errors import DefinitionError, ErrorClass
 from ml_platform.recovery.error_classes import type_name
 from ml_platform.recovery.retries import Idempotency, StepRetries
+from ml_platform.typed_yaml import load_typed
 
 
 class UseCase(BaseModel):
@@ -164,7 +164,7 @@ def load_use_case(folder: Path) -> UseCase:
     """The use case whose `use_case.yaml` stands in `folder` or the nearest folder above it.
 
     Raises:
-        DefinitionError: no such file, or one with a field that is missing, unknown or wrong.
+        DefinitionError: no such file, or one with a field that is missing, unknown or wrong, or of another folder.
     """
     for candidate in (folder, *folder.parents):
         path = candidate / FILE_NAME
@@ -174,14 +174,15 @@ def load_use_case(folder: Path) -> UseCase:
         raise DefinitionError(
             f"No {FILE_NAME} in {folder.name} or above it.", remedy="Copy the one of use_cases/flights."
         )
-    try:
-        return UseCase.model_validate(yaml.safe_load(path.read_text()))
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        fields = ", ".join(UseCase.model_fields)
+    use_case = load_typed(path, f"use_cases/{path.parent.name}/{FILE_NAME}", UseCase)
+    if use_case.name != path.parent.name:
         raise DefinitionError(
-            f"use_cases/{path.parent.name}/{FILE_NAME}: {problems}.", remedy=f"Its fields are {fields}."
-        ) from error
+            f"use_cases/{path.parent.name}/{FILE_NAME}, name: a use case has the name of its folder",
+            expected=f"'{path.parent.name}'",
+            got=f"'{use_case.name}'",
+            remedy="Correct the name, or rename the folder",
+        )
+    return use_case
 
 
 def months_after(day: dt.date, months: int) -> dt.date:

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ml_platform.components.references import USE_CASES
+from ml_platform.components.references import use_cases_folder
 from ml_platform.components.use_case import UseCase
 from ml_platform.demo import bike_upstream, upstream
 from ml_platform.demo.landing import Landed
@@ -76,7 +76,7 @@ def shown(use_case: str) -> Shown:
             expected=f"one of {', '.join(UPSTREAMS)}",
             remedy="Land data of your own, and materialize its assets in `make dev`.",
         )
-    catalog = Catalog(USE_CASES / use_case)
+    catalog = Catalog(use_cases_folder() / use_case)
     assert catalog.deployment is not None, "a demonstration serves what it trains"
     model = catalog.model(catalog.deployment.champion.registered_model)
     assert model is not None, "serving names a model of training"

@@ -5,15 +5,17 @@ Belongs here: reading `serving/defs.yaml` and `data/defs.yaml` without Dagster. 
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dataframely as dy
 import yaml
 
+from ml_platform.components.declared import declared
 from ml_platform.components.declared_task import declared_task
-from ml_platform.components.references import USE_CASES, resolve
+from ml_platform.components.references import resolve, use_cases_folder
+from ml_platform.components.sound import each_of
 from ml_platform.errors import DefinitionError, ModelNotFoundError
 from ml_platform.point_in_time.features import FeatureFunction, PredictionTime
 
@@ -58,23 +60,23 @@ class OnlineModel(NamedTuple):
         return found
 
 
-def online_model(name: str, use_cases: Path = USE_CASES) -> OnlineModel:
+def online_model(name: str, use_cases: Path | None = None) -> OnlineModel:
     """The registered model `name` as it is deployed.
 
     Raises:
         ModelNotFoundError: no serving/defs.yaml deploys it.
         DefinitionError: a defs.yaml names what is not there, or the model gives no probabilities.
     """
-    deployed = {found.name: found for found in _all(use_cases, name)}
+    root = use_cases or use_cases_folder()
+    deployed = _deployed(root)
     if name not in deployed:
-        declared = sorted(_names(use_cases))
         raise ModelNotFoundError(
             f"No use case deploys a registered model '{name}'.",
-            expected=f"one of {', '.join(declared) or 'none yet'}",
+            expected=f"one of {', '.join(sorted(deployed)) or 'none yet'}",
             remedy="Name one of them, or write serving/defs.yaml of the use case: README.md tells how.",
         )
-    found = deployed[name]
-    task = declared_task(use_cases / found.use_case / "serving", name)
+    found = _of(root, *deployed[name])
+    task = declared_task(root / found.use_case / "serving", name)
     if task.kind != "binary":
         raise DefinitionError(
             f"'{name}' cannot be served on request.",
@@ -85,22 +87,19 @@ def online_model(name: str, use_cases: Path = USE_CASES) -> OnlineModel:
     return found
 
 
-def _names(use_cases: Path) -> Iterator[str]:
-    for path in use_cases.glob("*/serving/defs.yaml"):
-        for attributes in _components(path, _DEPLOYMENT):
-            yield str(attributes["champion"]["registered_model"])
+def _deployed(root: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """By registered model, the use case that deploys it and how, of those whose YAML can be read."""
+    folders = [path.parents[1] for path in sorted(root.glob("*/serving/defs.yaml"))]
+    found = each_of(
+        folders, lambda folder: (folder.name, declared(folder, "serving", _DEPLOYMENT)), "online", strict=False
+    )
+    deployments = [(use_case, each) for use_case, attributes in found.sound for each in attributes]
+    return {str(each.get("champion", {}).get("registered_model")): (use_case, each) for use_case, each in deployments}
 
 
-def _all(use_cases: Path, name: str) -> Iterator[OnlineModel]:
-    for path in sorted(use_cases.glob("*/serving/defs.yaml")):
-        for attributes in _components(path, _DEPLOYMENT):
-            if attributes["champion"]["registered_model"] == name:
-                yield _of(path.parents[1], attributes)
-
-
-def _of(folder: Path, deployment: Mapping[str, Any]) -> OnlineModel:
-    use_case, predictions = folder.name, deployment["predictions"]
-    pipelines = list(_components(folder / "data" / "defs.yaml", _DATA))
+def _of(root: Path, use_case: str, deployment: Mapping[str, Any]) -> OnlineModel:
+    folder, predictions = root / use_case, deployment["predictions"]
+    pipelines = declared(folder, "data", _DATA)
     cleaned = {table["name"]: table for pipeline in pipelines for table in pipeline.get("cleaned", ())}
     features = {table["name"]: table for pipeline in pipelines for table in pipeline.get("features", ())}
     table, fallback = features[predictions["features"]], predictions.get("fallback") or {}
@@ -126,9 +125,3 @@ def _of(folder: Path, deployment: Mapping[str, Any]) -> OnlineModel:
         last_known_good=bool(fallback.get("last_known_good", False)),
         baseline=fallback.get("baseline"),
     )
-
-
-def _components(path: Path, kind: str) -> Iterator[Mapping[str, Any]]:
-    for document in yaml.safe_load_all(path.read_text()):
-        if document.get("type") == kind:
-            yield document["attributes"]

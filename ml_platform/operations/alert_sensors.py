@@ -9,12 +9,19 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from ml_platform.components.drift_alarms import StandingAlarm
+from ml_platform.components.sound import UseCases
 from ml_platform.operations.health import Finding
 from ml_platform.operations.model_health import alarm_of
 from ml_platform.operations.run_alerts import ENDS_PER_TICK, RunAlerts
 from ml_platform.operations.run_events import newest_event
 from ml_platform.operations.settling import settle
-from ml_platform.operations.state_alerts import degraded_alerts, drift_alerts, late_alerts, tracking_alerts
+from ml_platform.operations.state_alerts import (
+    broken_alerts,
+    degraded_alerts,
+    drift_alerts,
+    late_alerts,
+    tracking_alerts,
+)
 from ml_platform.operations.table_health import Published, late
 from ml_platform.provenance.catalog import SERVED, Catalog
 from ml_platform.recovery.alerts.center import AlertCenter
@@ -23,13 +30,14 @@ from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.tracking.journal import Journal
 
+NONE: UseCases[Catalog] = UseCases(())
 STATES_EVERY = 4
 """States are looked at so many times less often than runs: nobody publishes a run's length in between."""
 
 
-def alert_sensors(settings: Settings, catalogs: Sequence[Catalog] = ()) -> list[dg.SensorDefinition]:
-    """Three sensors: on ends of runs, on states of the use cases of `catalogs`, and for delivery."""
-    return [_on_runs(settings), _on_states(settings, catalogs), _deliver(settings)]
+def alert_sensors(settings: Settings, use_cases: UseCases[Catalog] = NONE) -> list[dg.SensorDefinition]:
+    """Three sensors: on ends of runs, on states of the `use_cases`, and for delivery."""
+    return [_on_runs(settings), _on_states(settings, use_cases), _deliver(settings)]
 
 
 def _on_runs(settings: Settings) -> dg.SensorDefinition:
@@ -54,14 +62,16 @@ def _on_runs(settings: Settings) -> dg.SensorDefinition:
     return look
 
 
-def _on_states(settings: Settings, catalogs: Sequence[Catalog]) -> dg.SensorDefinition:
+def _on_states(settings: Settings, use_cases: UseCases[Catalog]) -> dg.SensorDefinition:
+    catalogs = use_cases.sound
+
     @dg.sensor(
         name="alert_on_states",
         minimum_interval_seconds=STATES_EVERY * settings.alert_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Raises an alert for each table that has degraded partitions or is late, for each deployment of "
-        "which an alarm of drift or decay stands, and while MLflow has still to be told of something; ends it once "
-        "that is no longer so.",
+        "which an alarm of drift or decay stands, for each use case that is broken, and while MLflow has still to be "
+        "told of something; ends it once that is no longer so.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         center, location = AlertCenter(settings), StorageLocation.of(settings)
@@ -78,10 +88,11 @@ def _on_states(settings: Settings, catalogs: Sequence[Catalog]) -> dg.SensorDefi
             ),
             settle(center, "not_fresh", late_alerts(findings, serving), "It is there."),
             settle(center, "drift", drift_alerts(alarms), "Newer days, or another champion, are as in training."),
+            settle(center, "broken", broken_alerts(use_cases.broken), "It is sound."),
             settle(center, "tracking_down", tracking_alerts(waiting), "MLflow was told of everything."),
         )
         said = f"{len(marks)} partitions degraded, {len(findings)} tables late, {len(waiting)} trainings not told, "
-        said += f"{len(alarms)} alarms of drift or decay."
+        said += f"{len(alarms)} alarms of drift or decay, {len(use_cases.broken)} use cases broken."
         return dg.SkipReason(said + _delivered(center, is_due=any(changed)))
 
     return look

@@ -4,21 +4,22 @@ import dagster as dg
 
 from ml_platform.operations.alert_sensors import alert_sensors
 from ml_platform.operations.recovery_sensor import recovery_sensor
-from ml_platform.provenance.catalog import read_catalogs
+from ml_platform.provenance.catalog import each_catalog
 from ml_platform.provenance.definitions import build_definitions as build_provenance
 from ml_platform.recovery.alerts.routes import load_routes
 from ml_platform.settings import Settings
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Cards, sheets and scores of all use cases, and the sensors that alert and that execute failed runs again.
+    """Cards, sheets and scores of all sound use cases, and the sensors that alert and that execute failed runs again.
 
     Raises:
-        DefinitionError: a declaration or the file of alert routes is wrong, or a report would show a personal column.
+        DefinitionError: the file of alert routes is wrong; or a use case, and settings say that none may be.
     """
     load_routes(settings.alert_routes)
-    sensors = [*alert_sensors(settings, read_catalogs()), recovery_sensor(settings)]
-    return dg.Definitions.merge(build_provenance(settings), dg.Definitions(sensors=sensors))
+    found = each_catalog(strict=settings.strict_definitions)
+    sensors = [*alert_sensors(settings, found), recovery_sensor(settings)]
+    return dg.Definitions.merge(build_provenance(settings, found.sound), dg.Definitions(sensors=sensors))
 
 
 defs = build_definitions(Settings())

@@ -3,14 +3,13 @@
 Belongs here: reading a failed run. Does not: whether it is the last try and what mends it (`run_alerts`).
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
 
 import dagster as dg
 
-from ml_platform.components.references import FILE_NAME, USE_CASES
+from ml_platform.components.references import FILE_NAME, use_case_folders, use_cases_folder
 from ml_platform.components.use_case import load_use_case
 from ml_platform.errors import PlatformError
 from ml_platform.execution.run_log import events_of
@@ -124,7 +123,7 @@ def severity_of(pipeline: str) -> Severity:
 @cache
 def owners_of(use_case: str) -> tuple[str, ...]:
     """Who owns the use case; nobody if there is none of that name."""
-    folder = USE_CASES / use_case
+    folder = use_cases_folder() / use_case
     return tuple(load_use_case(folder).owners) if use_case and (folder / FILE_NAME).is_file() else ()
 
 
@@ -174,5 +173,5 @@ def _root(step_key: str) -> str:
 
 def _use_case_in(job_name: str) -> str:
     """The use case that a job without assets is of, by its name."""
-    names: Iterator[str] = (path.parent.name for path in USE_CASES.glob(f"*/{FILE_NAME}"))
+    names = (folder.name for folder in use_case_folders())
     return next((name for name in sorted(names, key=len, reverse=True) if f"_{name}" in f"_{job_name}"), "")

@@ -88,6 +88,13 @@ class UseCaseHealth(_Answer):
         return [table for table in self.tables if table.published and table.name not in troubled]
 
 
+class BrokenUseCase(_Answer):
+    """A use case that cannot be loaded: nothing of it is made, and nothing else of it can be told."""
+
+    name: str = Field(description="Name of its folder.")
+    error: str = Field(description="What is wrong with it.")
+
+
 class AlertShown(_Answer):
     """One open alert."""
 
@@ -102,7 +109,8 @@ class Health(_Answer):
     """The platform."""
 
     at: AwareDatetime = Field(description="When it was looked at (UTC).")
-    use_cases: tuple[UseCaseHealth, ...] = Field(description="Each use case.")
+    use_cases: tuple[UseCaseHealth, ...] = Field(description="Each sound use case.")
+    broken: tuple[BrokenUseCase, ...] = Field((), description="Use cases that cannot be loaded.")
     alerts: tuple[AlertShown, ...] = Field((), description="Open alerts, the worst first.")
     daemon_seen_at: AwareDatetime | None = Field(None, description="Last sign of life of the Dagster daemon (UTC).")
     runs_at_work: int = Field(0, description="Runs that are at work.")
@@ -122,6 +130,7 @@ class Health(_Answer):
             for state in ("failed", "late", "degraded")
             if (of_state := [each for case in self.use_cases for each in case.findings if each.state == state])
         ]
+        found = [f"{each.name} is broken" for each in self.broken] + found
         models = [model for case in self.use_cases for model in case.models]
         waiting = sum(len(model.waiting) for model in models)
         found += [_counted(waiting, "version waits", "versions wait") + " for approval"] if waiting else []

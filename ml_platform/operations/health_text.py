@@ -18,6 +18,7 @@ from ml_platform.storage.batches import UNPARTITIONED
 
 STYLE: dict[str, str] = {
     "fine": "green",
+    "broken": "bold red",
     "failed": "bold red",
     "late": "bold red",
     "degraded": "yellow",
@@ -43,6 +44,8 @@ class Line(NamedTuple):
 def screen(health: Health) -> RenderableType:
     """Each use case, then the platform, then whether a person is needed."""
     parts: list[RenderableType] = []
+    for broken in health.broken:
+        parts += [Text(broken.name, "bold"), _grid(iter([Line("broken", broken.error)])), Text()]
     for case in health.use_cases:
         owners = f"  {', '.join(case.owners)}" if case.owners else ""
         parts += [Text.assemble((case.name, "bold"), (owners, "dim")), _grid(_of_use_case(case, health.at)), Text()]

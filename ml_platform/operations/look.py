@@ -10,13 +10,22 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
+from ml_platform.components.sound import Broken, UseCases
 from ml_platform.errors import UnknownAssetError
-from ml_platform.operations.health import DAEMON_SILENCE, AlertShown, Finding, Health, State, UseCaseHealth
+from ml_platform.operations.health import (
+    DAEMON_SILENCE,
+    AlertShown,
+    BrokenUseCase,
+    Finding,
+    Health,
+    State,
+    UseCaseHealth,
+)
 from ml_platform.operations.model_health import model_health, stale_models
 from ml_platform.operations.staleness import Staleness
 from ml_platform.operations.table_health import degraded, late, missing, published, table_health
 from ml_platform.operations.unfinished import unfinished
-from ml_platform.provenance.catalog import SERVED, Catalog, read_catalogs
+from ml_platform.provenance.catalog import SERVED, Catalog, each_catalog
 from ml_platform.provenance.trace_history import RunHistory
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.recovery.degradation import Degradation, Degradations
@@ -40,10 +49,10 @@ def look(
 
     Raises:
         UnknownAssetError: there is no such use case.
-        DefinitionError: a declaration is wrong.
     """
     at, location = now or dt.datetime.now(dt.UTC), StorageLocation.of(settings)
-    chosen = _chosen(read_catalogs() if catalogs is None else catalogs, names)
+    found = each_catalog() if catalogs is None else UseCases(tuple(catalogs))
+    chosen, broken = _chosen(found, names)
     marks, history = Degradations(location.artifacts()).all(), RunHistory(instance)
     heartbeats = [each.timestamp for each in instance.get_daemon_heartbeats().values()]
     seen_at = dt.datetime.fromtimestamp(max(heartbeats), dt.UTC) if heartbeats else None
@@ -52,6 +61,7 @@ def look(
     return Health(
         at=at,
         use_cases=cases,
+        broken=tuple(BrokenUseCase(name=each.use_case, error=each.error) for each in broken),
         alerts=tuple(_alerts(settings, [] if not names else [case.name for case in cases])),
         daemon_seen_at=seen_at,
         runs_at_work=instance.get_runs_count(dg.RunsFilter(statuses=_AT_WORK)),
@@ -119,10 +129,12 @@ def _alerts(settings: Settings, use_cases: Sequence[str]) -> Iterator[AlertShown
             )
 
 
-def _chosen(catalogs: Sequence[Catalog], names: Sequence[str]) -> list[Catalog]:
-    known = {catalog.use_case.name: catalog for catalog in catalogs}
+def _chosen(found: UseCases[Catalog], names: Sequence[str]) -> tuple[list[Catalog], list[Broken]]:
+    known: dict[str, Catalog | Broken] = {catalog.use_case.name: catalog for catalog in found.sound}
+    known |= {broken.use_case: broken for broken in found.broken}
     if unknown := [name for name in names if name not in known]:
         raise UnknownAssetError(
             f"There is no use case '{unknown[0]}'", expected=f"one of {', '.join(known)}", got=f"'{unknown[0]}'"
         )
-    return [known[name] for name in names] if names else list(known.values())
+    chosen = [known[name] for name in names or known]
+    return [each for each in chosen if isinstance(each, Catalog)], [each for each in chosen if isinstance(each, Broken)]

@@ -1,4 +1,4 @@
-"""States that should not last, as alerts: tables that are degraded or late, drift, and MLflow that has to be told.
+"""States that should not last, as alerts: degraded or late tables, drift, broken use cases, what MLflow is not told.
 
 Belongs here: what such an alert says. Does not: whether it is so (`health`), or raising it (`settling`).
 """
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time
 
 from ml_platform.components.drift_alarms import StandingAlarm
+from ml_platform.components.sound import Broken
+from ml_platform.errors import DefinitionError
 from ml_platform.operations.failures import owners_of, severity_of
 from ml_platform.operations.health import Finding
 from ml_platform.operations.settling import Found
@@ -66,6 +68,27 @@ def tracking_alerts(waiting: Sequence[Waiting]) -> list[Found]:
 def drift_alerts(alarms: Iterable[StandingAlarm]) -> list[Found]:
     """One warning for each deployment whose features have drifted, or whose predictions have become worse."""
     return [_drift(each) for each in alarms]
+
+
+def broken_alerts(broken: Iterable[Broken]) -> list[Found]:
+    """One error for each use case that could not be loaded."""
+    return [_broken(each) for each in broken]
+
+
+def _broken(broken: Broken) -> Found:
+    alert = Alert(
+        kind="broken",
+        severity="error",
+        use_case=broken.use_case,
+        pipeline="operations",
+        subject=broken.use_case,
+        what=f"The use case {broken.use_case} cannot be loaded: {broken.error}",
+        served_meanwhile="What was published before; nothing of it is made until it is mended. Other use cases go on.",
+        error_class="code",
+        error=DefinitionError.__name__,
+        remedy="Correct it, run `make check`, and reload the code locations.",
+    )
+    return Found(alert, frozenset({Affected(broken.use_case, UNPARTITIONED)}))
 
 
 def _drift(alarm: StandingAlarm) -> Found:

@@ -12,7 +12,8 @@ import dataframely as dy
 import yaml
 
 from ml_platform.components.cuts import By
-from ml_platform.components.references import FILE_NAME, USE_CASES
+from ml_platform.components.references import use_case_folders
+from ml_platform.components.sound import UseCases, each_of
 from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.contracts.columns import personal_columns
@@ -255,13 +256,30 @@ class Catalog:
         )
 
 
-def read_catalogs(root: Path = USE_CASES) -> list[Catalog]:
-    """Every use case below `root`.
+def each_catalog(root: Path | None = None, *, strict: bool = False) -> UseCases[Catalog]:
+    """Every use case, in the folder that settings name unless there is a `root`; and those that are broken.
 
     Raises:
-        DefinitionError: a file is wrong.
+        DefinitionError: one is broken, and it is `strict`.
     """
-    return [Catalog(path.parent) for path in sorted(root.glob(f"*/{FILE_NAME}"))]
+    return each_of(use_case_folders(root), _read, "status, reports and commands", strict=strict)
+
+
+def read_catalogs(root: Path | None = None) -> list[Catalog]:
+    """Every use case that is sound."""
+    return list(each_catalog(root).sound)
+
+
+def _read(folder: Path) -> Catalog:
+    """The use case, with everything that it names found.
+
+    Raises:
+        DefinitionError: a file is wrong, or names what is not there.
+    """
+    catalog = Catalog(folder)
+    catalog.require_no_personal_slices()
+    catalog.require_known_baseline()
+    return catalog
 
 
 def declared_contract(table: str) -> type[dy.Schema] | None:

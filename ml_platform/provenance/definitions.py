@@ -1,13 +1,13 @@
 """What is told of results: assembly of the part that the location `operations` has from here."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from ml_platform.components.use_case import UseCase
 from ml_platform.provenance.card_assets import card_asset, sheets_asset
-from ml_platform.provenance.catalog import SERVED, Catalog, Table, read_catalogs
+from ml_platform.provenance.catalog import SERVED, Catalog, Table
 from ml_platform.provenance.score_assets import reproduction_asset, score_asset
 from ml_platform.serving.tables import days_with_a_model
 from ml_platform.settings import Settings
@@ -15,15 +15,11 @@ from ml_platform.storage.resources import storage_resources
 from ml_platform.tracking.resource import MlflowTracking
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """The model cards, scores, reproductions and data sheets of all use cases.
-
-    Raises:
-        DefinitionError: a declaration is wrong, or a report would show a personal column.
-    """
+def build_definitions(settings: Settings, catalogs: Sequence[Catalog]) -> dg.Definitions:
+    """The model cards, scores, reproductions and data sheets of these use cases."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # what a single-run backfill is to Dagster
-        found = [definitions for catalog in read_catalogs() for definitions in _of(catalog)]
+        found = [definitions for catalog in catalogs for definitions in _of(catalog)]
     return dg.Definitions.merge(
         *found,
         dg.Definitions(
@@ -35,8 +31,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
 def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
     """The assets of one use case, the assets of other locations that they follow, and their jobs."""
-    catalog.require_no_personal_slices()
-    catalog.require_known_baseline()
     use_case = catalog.use_case
     for config in catalog.models:
         cards = card_asset(catalog, config)

@@ -7,7 +7,7 @@ import datetime as dt
 from typing import NamedTuple
 
 from ml_platform.components.automation import named
-from ml_platform.components.references import USE_CASES
+from ml_platform.components.references import use_cases_folder
 from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.demo.upstream import USE_CASE
 from ml_platform.errors import ReplayError
@@ -39,7 +39,7 @@ def replayable(name: str) -> UseCase:
         raise ReplayError(
             f"'{name}' cannot be replayed.", expected=f"{USE_CASE}, whose source can be had", got=f"'{name}'"
         )
-    return load_use_case(USE_CASES / name)
+    return load_use_case(use_cases_folder() / name)
 
 
 def paced(use_case: UseCase, first: dt.date, days: int, speed: float) -> Pace:

@@ -3,13 +3,13 @@
 Belongs here: where a model is deployed. Does not: checking the YAML (`components.yaml_check`).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import yaml
-
-from ml_platform.components.references import USE_CASES
+from ml_platform.components.declared import declared
+from ml_platform.components.references import use_cases_folder
+from ml_platform.components.sound import each_of
+from ml_platform.errors import DefinitionError
 
 _COMPONENT = "ml_platform.serving.component.Deployment"
 
@@ -23,25 +23,30 @@ class Deployed(NamedTuple):
     requires_approval: bool
 
 
-def deployments(use_cases: Path = USE_CASES) -> list[Deployed]:
-    """Every deployment of every use case, in the order of their folders."""
-    return [each for path in sorted(use_cases.glob("*/serving/defs.yaml")) for each in _of_file(path)]
+def deployments(use_cases: Path | None = None) -> list[Deployed]:
+    """Every deployment of every sound use case, in the order of their folders."""
+    folders = [path.parents[1] for path in sorted((use_cases or use_cases_folder()).glob("*/serving/defs.yaml"))]
+    found = each_of(folders, _of_use_case, "what is deployed", strict=False)
+    return [each for deployed in found.sound for each in deployed]
 
 
-def deployments_of(model: str, use_cases: Path = USE_CASES) -> list[Deployed]:
+def deployments_of(model: str, use_cases: Path | None = None) -> list[Deployed]:
     """The deployments of one registered model."""
     return [each for each in deployments(use_cases) if each.registered_model == model]
 
 
-def _of_file(path: Path) -> Iterator[Deployed]:
-    use_case = path.parents[1].name
-    for document in yaml.safe_load_all(path.read_text()):
-        if document.get("type") == _COMPONENT:
-            attributes: dict[str, Any] = document["attributes"]
-            champion, predictions = attributes["champion"], attributes["predictions"]
-            yield Deployed(
-                champion["registered_model"],
-                f"{use_case}/{champion['name']}",
-                f"{use_case}/{predictions['name']}",
-                bool(champion.get("requires_approval", False)),
+def _of_use_case(folder: Path) -> list[Deployed]:
+    try:
+        return [
+            Deployed(
+                attributes["champion"]["registered_model"],
+                f"{folder.name}/{attributes['champion']['name']}",
+                f"{folder.name}/{attributes['predictions']['name']}",
+                bool(attributes["champion"].get("requires_approval", False)),
             )
+            for attributes in declared(folder, "serving", _COMPONENT)
+        ]
+    except KeyError as error:
+        raise DefinitionError(
+            f"use_cases/{folder.name}/serving/defs.yaml lacks {error}", remedy="`make check` says where"
+        ) from error

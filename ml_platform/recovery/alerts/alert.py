@@ -16,6 +16,7 @@ Kind = Literal[
     "not_fresh",
     "check_failed",
     "drift",
+    "broken",
     "tracking_down",
     "online",
     "maintenance",

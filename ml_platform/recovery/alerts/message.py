@@ -17,6 +17,7 @@ _TITLES: dict[Kind, str] = {
     "degraded": "{} is degraded",
     "not_fresh": "{} is not fresh",
     "drift": "{} has an alarm",
+    "broken": "{} is broken",
     "check_failed": "{} does not pass its check",
     "tracking_down": "{} does not answer",
     "online": "{}",
