@@ -1,7 +1,6 @@
 """The `ml-platform` command. Imports are light: each subcommand brings in what it needs."""
 
 import sys
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from ml_platform.commands import (
     keys,
     local_servers,
     models,
+    new,
     replay,
     reproduce,
     score,
@@ -35,9 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Day = Annotated[
-    list[datetime] | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day; may be repeated.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as data.")]
 
 SameAs = Annotated[
@@ -65,17 +62,6 @@ def demo(use_case: UseCaseName = "flights") -> None:
 
 
 @app.command()
-def land(use_case: UseCaseName = "flights", day: Day = None) -> None:
-    """Do as the demonstration's upstream: drop daily objects into the landing zone."""
-    from ml_platform.demo.shown import shown
-    from ml_platform.settings import Settings
-
-    days = [date(one.year, one.month, one.day) for one in day] if day else None
-    landed = shown(use_case).land(Settings(), days=days)
-    typer.echo(f"{landed.written} objects written, {landed.unchanged} were there already")
-
-
-@app.command()
 def summary(use_case: UseCaseName = "flights", as_json: AsJson = False, same_as: SameAs = None) -> None:
     """What is there: rows, models and their scores, predictions, and what the last demonstration cost."""
     from ml_platform.demo.summary import collect, differences, read_summary
@@ -98,6 +84,7 @@ backfill.register(app)
 cards.register(app)
 keys.register(app)
 models.register(app)
+new.register(app)
 replay.register(app)
 reproduce.register(app)
 score.register(app)

@@ -1,4 +1,6 @@
-"""What `dg scaffold defs` writes for a use case: every field of a component, with its description as a comment.
+"""What `dg scaffold defs` and `ml-platform new` write: fields with their descriptions as comments.
+
+The first has every field, to be filled in; the second those that have a value.
 
 Belongs here: turning a component's fields into YAML to fill in. Does not: checking what was filled in (`yaml_check`).
 """
@@ -8,10 +10,11 @@ import json
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import dagster as dg
+import yaml
 from annotated_types import Ge
 from dagster.components.scaffold.scaffold import NoParams, ScaffoldRequest
 from pydantic import BaseModel, TypeAdapter
@@ -35,6 +38,7 @@ first_as_of_month: {year}-04-01  # the first month for which a model is trained
 # keys: car_parks  # what objects named by {{key}} are of; each that lands becomes a partition
 # as_of_every_months: 1  # 12 trains one a year
 """
+_WIDTH = 110
 PLACEHOLDERS: dict[Any, str] = {str: FILL_IN, int: "1", float: "0.5", bool: "false"}
 
 
@@ -65,12 +69,38 @@ class UseCaseScaffolder(dg.Scaffolder[NoParams]):
                 (folder / name).write_text(text)
 
 
+def filled_in(model: type[BaseModel], values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Lines of YAML: `values` by their fields, each below its description; those of a short mapping have none."""
+    for name, field in model.model_fields.items():
+        if name not in values:
+            continue
+        yield from _comment(field, indent)
+        value, nested = values[name], next(models_in(field.annotation), None)
+        flow = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
+        flow = flow.removesuffix("...\n").strip()
+        is_short = len(indent) + len(name) + len(flow) <= _WIDTH or not isinstance(value, Mapping | list)
+        if typing.get_origin(field.annotation) is dict:
+            block = yaml.safe_dump({name: value}, default_flow_style=None, sort_keys=False, allow_unicode=True)
+            yield from (f"{indent}{line}" for line in block.splitlines())
+        elif nested is None or is_short:
+            yield f"{indent}{name}: {flow}"
+        elif isinstance(value, list):
+            yield f"{indent}{name}:"
+            for each in value:
+                yield from _as_list_item([*filled_in(nested, each, indent + "    ")], indent)
+        else:
+            yield from (f"{indent}{name}:", *filled_in(nested, value, indent + "  "))
+
+
 def _fields(model: type[BaseModel], indent: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if field.description:
-            comment = " ".join(field.description.split())
-            yield from textwrap.wrap(comment, 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        yield from _comment(field, indent)
         yield from _field(name, field, indent)
+
+
+def _comment(field: FieldInfo, indent: str) -> Iterator[str]:
+    comment = " ".join((field.description or "").split())
+    yield from textwrap.wrap(comment, 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
 
 
 def _field(name: str, field: FieldInfo, indent: str) -> Iterator[str]:
