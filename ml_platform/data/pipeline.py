@@ -25,9 +25,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     Raises:
         DefinitionError: a table is declared twice, or refers to one that is not declared, or names what does not fit.
     """
-    _require_declared(pipeline, use_case)
-    require_fitting(pipeline, use_case)
-    require_fitting_partitions(pipeline, use_case)
+    require_sound(pipeline, use_case)
     by = tables_by(pipeline)
     landed = {table.name: table for table in pipeline.landed}
     cleaned = {table.name: table for table in pipeline.cleaned}
@@ -48,6 +46,17 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
             *([changes_sensor(use_case, following)] if following else []),
         ],
     )
+
+
+def require_sound(pipeline: DataPipeline, use_case: UseCase) -> None:
+    """Pass if everything that the YAML names is there, and fits what it is named for.
+
+    Raises:
+        DefinitionError: something is not, or does not.
+    """
+    _require_declared(pipeline, use_case)
+    require_fitting(pipeline, use_case)
+    require_fitting_partitions(pipeline, use_case)
 
 
 def _jobs(use_case: UseCase, by: Mapping[str, By], assets: Sequence[dg.AssetsDefinition]) -> dict[By, Job]:

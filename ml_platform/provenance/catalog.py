@@ -20,6 +20,7 @@ from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.partitioning import tables_by
+from ml_platform.data.pipeline import require_sound
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
 from ml_platform.evaluation.task import BINARY
 from ml_platform.serving.component import Deployment
@@ -277,6 +278,8 @@ def _read(folder: Path) -> Catalog:
         DefinitionError: a file is wrong, or names what is not there.
     """
     catalog = Catalog(folder)
+    if catalog.data:
+        require_sound(catalog.data, catalog.use_case)
     catalog.require_no_personal_slices()
     catalog.require_known_baseline()
     return catalog

@@ -1,0 +1,1 @@
+"""Use cases begun from a file."""
