@@ -29,6 +29,13 @@ def use_case_folders(root: Path | None = None) -> list[Path]:
     return [path.parent for path in sorted((root or use_cases_folder()).glob(f"*/{FILE_NAME}"))]
 
 
+def make_importable() -> None:
+    """Have modules of the use cases found in the folder that settings name, as `ml_platform.use_cases.NAME.module`."""
+    package, folder = importlib.import_module(USE_CASES_PACKAGE), str(use_cases_folder())
+    if folder not in package.__path__:
+        package.__path__.insert(0, folder)
+
+
 def resolve(use_case: str, reference: str) -> Any:
     """The object that `module:name` in a defs.yaml of `use_case` means; modules are those of its own folder.
 
@@ -56,9 +63,7 @@ def resolve(use_case: str, reference: str) -> Any:
 
 def _imported(use_case: str, module_name: str, reference: str) -> ModuleType:
     full_name = f"{USE_CASES_PACKAGE}.{use_case}.{module_name}"
-    package, folder = importlib.import_module(USE_CASES_PACKAGE), str(use_cases_folder())
-    if folder not in package.__path__:
-        package.__path__.insert(0, folder)
+    make_importable()
     try:
         return importlib.import_module(full_name)
     except PlatformError:

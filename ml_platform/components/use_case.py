@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ml_platform.components.cuts import By
 from ml_platform.components.names import PartitionNoun
-from ml_platform.components.references import FILE_NAME, resolve
+from ml_platform.components.references import FILE_NAME, make_importable, resolve
 from ml_platform.errors import DefinitionError, ErrorClass
 from ml_platform.recovery.error_classes import type_name
 from ml_platform.recovery.retries import Idempotency, StepRetries
@@ -161,7 +161,7 @@ def _of_library(path: str) -> Any:
 
 
 def load_use_case(folder: Path) -> UseCase:
-    """The use case whose `use_case.yaml` stands in `folder` or the nearest folder above it.
+    """The use case whose `use_case.yaml` stands in `folder` or the nearest folder above; its modules can be imported.
 
     Raises:
         DefinitionError: no such file, or one with a field that is missing, unknown or wrong, or of another folder.
@@ -174,6 +174,7 @@ def load_use_case(folder: Path) -> UseCase:
         raise DefinitionError(
             f"No {FILE_NAME} in {folder.name} or above it.", remedy="Copy the one of use_cases/flights."
         )
+    make_importable()
     use_case = load_typed(path, f"use_cases/{path.parent.name}/{FILE_NAME}", UseCase)
     if use_case.name != path.parent.name:
         raise DefinitionError(

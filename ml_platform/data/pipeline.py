@@ -7,6 +7,7 @@ import dagster as dg
 from ml_platform.components.automation_sensor import Job
 from ml_platform.components.changes import changes_sensor
 from ml_platform.components.cuts import By
+from ml_platform.components.places import place, unknown
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
@@ -17,6 +18,8 @@ from ml_platform.data.partitioning import require_fitting_partitions, tables_by
 from ml_platform.data.recompute_sensors import recompute_sensors
 from ml_platform.data.references import require_fitting
 from ml_platform.errors import DefinitionError
+
+_PARTITIONED = "cleaned table with partitions"
 
 
 def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
@@ -91,25 +94,23 @@ def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:
         raise DefinitionError(
             f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once."
         )
-    for user, wanted, allowed in _references(pipeline):
+    for field, what, wanted, allowed in _references(pipeline):
         if wanted not in allowed:
-            raise DefinitionError(
-                f"use_cases/{use_case.name}/data/defs.yaml: '{user}' reads a table that is not declared there.",
-                expected=f"one of {', '.join(sorted(allowed)) or 'none'}",
-                got=f"'{wanted}'",
-            )
+            raise unknown(place(use_case.name, "data", field), what, wanted, allowed)
 
 
-def _references(pipeline: DataPipeline) -> Iterator[tuple[str, str, set[str]]]:
-    """(table, the table that it reads, the tables that it may read) for every reference in the YAML."""
+def _references(pipeline: DataPipeline) -> Iterator[tuple[list[str | int], str, str, set[str]]]:
+    """For every table that a table reads: the field, what it is, its name, and the names of those that it may read."""
     landed = {table.name for table in pipeline.landed}
     cleaned = {table.name for table in pipeline.cleaned}
     whole = {table.name for table in pipeline.cleaned if table.partition_column is None}
-    for clean in pipeline.cleaned:
-        yield clean.name, clean.source, landed
-        yield from ((clean.name, reference, whole) for reference in clean.references)
-    for derived in pipeline.derived:
-        yield derived.name, derived.source, cleaned - whole
-    for features in pipeline.features:
-        yield features.name, features.rows, cleaned - whole
-        yield from ((features.name, history.table, cleaned - whole) for history in features.inputs)
+    for n, clean in enumerate(pipeline.cleaned):
+        yield ["cleaned", n, "source"], "landed table", clean.source, landed
+        for i, reference in enumerate(clean.references):
+            yield ["cleaned", n, "references", i], "cleaned table without partitions", reference, whole
+    for n, derived in enumerate(pipeline.derived):
+        yield ["derived", n, "source"], _PARTITIONED, derived.source, cleaned - whole
+    for n, features in enumerate(pipeline.features):
+        yield ["features", n, "rows"], _PARTITIONED, features.rows, cleaned - whole
+        for i, history in enumerate(features.inputs):
+            yield ["features", n, "inputs", i, "table"], _PARTITIONED, history.table, cleaned - whole

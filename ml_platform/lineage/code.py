@@ -230,9 +230,20 @@ def _file(name: str) -> Path | None:
         return None
     if spec is None or not below:
         return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-    places = [Path(each).joinpath(*below) for each in spec.submodule_search_locations or ()]
+    places = [Path(each).joinpath(*below) for each in spec.submodule_search_locations or ()] + _in_imported(name)
     files = [file for each in places for file in (each / "__init__.py", each.with_name(f"{each.name}.py"))]
     return next((each for each in files if each.is_file()), None)
+
+
+def _in_imported(name: str) -> list[Path]:
+    """Where a module may be by the packages above it that are imported: one of them may look in other folders too."""
+    parts = name.split(".")
+    packages = {known: sys.modules.get(".".join(parts[:known])) for known in range(1, len(parts))}
+    return [
+        Path(folder).joinpath(*parts[known:])
+        for known, package in packages.items()
+        for folder in getattr(package, "__path__", ())
+    ]
 
 
 def _is_below(module: str, packages: Sequence[str]) -> bool:

@@ -20,9 +20,10 @@ from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.partitioning import tables_by
-from ml_platform.data.pipeline import require_sound
+from ml_platform.data.pipeline import require_sound as require_sound_pipeline
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
 from ml_platform.evaluation.task import BINARY
+from ml_platform.provenance.soundness import require_sound
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.contract import predictions_contract, quality_contract
 from ml_platform.serving.drift_contract import alarms_contract, drift_contract
@@ -279,7 +280,8 @@ def _read(folder: Path) -> Catalog:
     """
     catalog = Catalog(folder)
     if catalog.data:
-        require_sound(catalog.data, catalog.use_case)
+        require_sound_pipeline(catalog.data, catalog.use_case)
+    require_sound(catalog)
     catalog.require_no_personal_slices()
     catalog.require_known_baseline()
     return catalog

@@ -4,6 +4,7 @@ import datetime as dt
 import gzip
 import io
 
+import dataframely as dy
 import polars as pl
 import pytest
 from hypothesis import given
@@ -28,6 +29,19 @@ def test_an_object_becomes_a_frame_of_its_contract_stamped_with_its_day() -> Non
     assert frame["delay"].to_list() == [11.0, None, -18.0]
     assert frame["landing_day"].to_list() == [NEW_YEAR] * 3
     assert frame.drop("landing_day").columns == RawDepartures.column_names()
+
+
+def test_true_and_false_are_read_in_any_case_and_nothing_else_is_either() -> None:
+    class RawGates(dy.Schema):
+        is_open = dy.Bool(nullable=True)
+
+    def opened(text: str) -> list[bool | None]:
+        arrived = Arrived("gates.csv", None, f"is_open\n{text}\n".encode())
+        return read_landing(arrived, Layout(RawGates)).frame["is_open"].to_list()
+
+    assert opened("true\nFALSE\nNA") == [True, False, None]
+    with pytest.raises(LandingObjectUnreadableError, match="first 'yes' in line 2"):
+        opened("yes")
 
 
 def test_an_object_is_identified_by_the_hash_and_size_of_its_bytes() -> None:
