@@ -33,7 +33,7 @@ class _Receiver(_Part):
 class SlackReceiver(_Receiver):
     """A channel of Slack, through an incoming webhook."""
 
-    type: Literal["slack"]
+    type: Literal["slack"] = Field(description="A channel of Slack.")
     url_from: Variable = Field(description="Environment variable that holds the URL of the incoming webhook.")
 
     @property
@@ -45,7 +45,7 @@ class SlackReceiver(_Receiver):
 class PagerDutyReceiver(_Receiver):
     """A service of PagerDuty, through Events API v2."""
 
-    type: Literal["pagerduty"]
+    type: Literal["pagerduty"] = Field(description="A service of PagerDuty.")
     routing_key_from: Variable = Field(description="Environment variable that holds the integration's routing key.")
     url: str = Field(
         "https://events.pagerduty.com", pattern=r"^https?://\S+$", description="Where Events API v2 answers."
@@ -60,7 +60,7 @@ class PagerDutyReceiver(_Receiver):
 class WebhookReceiver(_Receiver):
     """Any service that takes a JSON document by POST."""
 
-    type: Literal["webhook"]
+    type: Literal["webhook"] = Field(description="Any service that takes JSON by POST.")
     url_from: Variable = Field(description="Environment variable that holds the URL.")
     secret_from: Variable | None = Field(
         None, description="Environment variable that holds the secret which requests are signed with."
@@ -75,7 +75,7 @@ class WebhookReceiver(_Receiver):
 class EmailReceiver(_Receiver):
     """Mailboxes, through a mail server."""
 
-    type: Literal["email"]
+    type: Literal["email"] = Field(description="Mailboxes.")
     host_from: Variable = Field(description="Environment variable that holds the mail server's host name.")
     port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection is encrypted.")
