@@ -81,6 +81,8 @@ def told(
         case "missing":
             field = _model_at(model, location[:-1]).model_fields.get(str(location[-1]))
             return f"{where}: this field is required: {field.description if field else ''}"
+        case "is_instance_of" if detail["ctx"]["class"] == "Sequence":
+            return f"{where}: input should be a list; got {detail['input']!r}"
     return f"{where}: {detail['msg'][:1].lower()}{detail['msg'][1:]}; got {detail['input']!r}"
 
 

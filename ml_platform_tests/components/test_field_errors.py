@@ -20,7 +20,7 @@ DATA, TRAINING, SERVING = "data/defs.yaml", "training/defs.yaml", "serving/defs.
 WRONG = [
     (DATA, "landing: ", "landed: ", r"landed\[0\].landed: no such field \(did you mean landing\?\); allowed are name,"),
     (DATA, "contract: contract:Raw", "source: x", "landed.0..contract: this field is required: `module:Schema` of"),
-    (DATA, "inputs: []", "inputs: 7", r"features\[0\].inputs: input should be a valid sequence; got 7"),
+    (DATA, "inputs: []", "inputs: 7", r"features\[0\].inputs: input should be a list; got 7"),
     (DATA, "quarantine: quarantine", "quarantine: Q", r"cleaned\[0\].quarantine: .*a table's name is a folder below"),
     (DATA, "source: clean", "source: cleen", r"derived\[0\].source: there is no cleaned table.*did you mean clean"),
     (DATA, "rows: clean", "rows: raw", r"features\[0\].rows: there is no cleaned table with.*one of clean"),
