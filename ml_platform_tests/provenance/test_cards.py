@@ -7,12 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ml_platform.components.references import USE_CASES
 from ml_platform.contracts.columns import MASK
 from ml_platform.errors import CardIncompleteError, DefinitionError, ModelNotFoundError
 from ml_platform.provenance.card import ModelCard, card_path
 from ml_platform.provenance.card_assets import card_asset, publish_card
 from ml_platform.provenance.card_facts import model_card
-from ml_platform.provenance.catalog import USE_CASES, Catalog
+from ml_platform.provenance.catalog import Catalog, read_catalogs
 from ml_platform.provenance.definitions import build_definitions
 from ml_platform.provenance.pages import card_page
 from ml_platform.settings import Settings
@@ -177,7 +178,7 @@ def test_the_asset_leads_to_the_card_of_the_month(carded: Carded) -> None:
 
 
 def test_the_location_has_cards_scores_and_reproductions_of_each_model_and_one_asset_of_data_sheets() -> None:
-    graph = build_definitions(Settings()).resolve_asset_graph()
+    graph = build_definitions(Settings(), read_catalogs()).resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.materializable_asset_keys}
     models, made = ("flights/delay", "bike_demand/demand"), ("model_card", "ml_test_score", "reproduction")
     of_each_model = {f"{model}_{name}" for model in models for name in made}

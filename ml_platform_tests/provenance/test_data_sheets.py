@@ -7,9 +7,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ml_platform.components.references import USE_CASES
 from ml_platform.errors import CardIncompleteError, TableNotFoundError, UnknownAssetError
 from ml_platform.provenance.card_assets import DataSheets, sheets_asset
-from ml_platform.provenance.catalog import USE_CASES, Catalog
+from ml_platform.provenance.catalog import Catalog
 from ml_platform.provenance.pages import sheet_page
 from ml_platform.provenance.sheet_facts import data_sheet
 from ml_platform.storage.resources import storage_resources

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from ml_platform.provenance.catalog import USE_CASES, Catalog
+from ml_platform.components.references import USE_CASES
+from ml_platform.provenance.catalog import Catalog
 from ml_platform.provenance.score import Score
 from ml_platform.provenance.score_assets import score_asset
 from ml_platform.storage.resources import storage_resources
