@@ -19,6 +19,7 @@ from ml_platform.settings import Settings
 from ml_platform.terminal import console
 from ml_platform_tests.starter.scenario import begun
 
+pytestmark = pytest.mark.filterwarnings("ignore:.parse_obj_as. is deprecated")  # by Dagster, as it resolves YAML
 NUMBERS = count()
 
 

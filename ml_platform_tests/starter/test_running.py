@@ -17,6 +17,7 @@ from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.resources import storage_resources
 from ml_platform_tests.starter.scenario import begun
 
+pytestmark = pytest.mark.filterwarnings("ignore:.parse_obj_as. is deprecated")  # by Dagster, as it resolves YAML
 DAYS = ["2024-01-02", "2024-01-04"]
 
 
