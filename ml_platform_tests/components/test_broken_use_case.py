@@ -60,7 +60,7 @@ BREAKAGES = {
     "no YAML": ("data/defs.yaml", "landed:", "landed: [", r"data/defs.yaml:\d+, column \d+: this is not YAML"),
     "an import error in features.py": ("features.py", "import polars", "import polar", "features.py:6: .*polar"),
     "a name that is not there": ("features.py", "def features", "nothing\n\ndef features", "features.py:17: .*NameEr"),
-    "a contract that is no Python": ("contract.py", "class Clean(dy", "class Clean dy", "contract.py:23: .*SyntaxErr"),
+    "a contract that is no Python": ("contract.py", "class Clean(dy", "class Clean dy", "contract.py:22: .*SyntaxErr"),
     "a contract of another kind": ("contract.py", "class Clean(dy.Schema)", "class Clean", "contract"),
     "a use case without a time zone": ("use_case.yaml", "timezone: UTC", "timezone: Mars", "use_case.yaml:8, timezone"),
     "a name that is not its folder's": ("use_case.yaml", "name: ", "name: another_", "the name of its folder"),
