@@ -277,9 +277,10 @@ def test_what_lands_is_noticed_and_what_is_asked_for_has_a_schedule(
 
 def test_a_schedule_asks_for_the_day_before(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     asked = Shop(tmp_path, instance, query=QUERY)
-    schedule = asked.definitions.resolve_schedule_def("build_shop_days_daily")
-    at = dt.datetime(2013, 7, 5, 6, tzinfo=dt.UTC)
+    repository, at = asked.definitions.get_repository_def(), dt.datetime(2013, 7, 5, 6, tzinfo=dt.UTC)
     resources = {"tables": asked.definitions.resources["tables"]}
-    context = dg.build_schedule_context(instance, scheduled_execution_time=at, resources=resources)
-    ticked = schedule.evaluate_tick(context)
+    with dg.build_schedule_context(
+        instance, scheduled_execution_time=at, resources=resources, repository_def=repository
+    ) as context:
+        ticked = repository.get_schedule_def("build_shop_days_daily").evaluate_tick(context)
     assert [request.partition_key for request in ticked.run_requests or []] == [str(DAY)]
