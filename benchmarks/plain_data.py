@@ -12,7 +12,8 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.data.audit import Audited, Conservation, audit
-from ml_platform.data.landing import Arrived, Layout, read_many
+from ml_platform.data.landing import Layout, read_many
+from ml_platform.data.sources import Arrived, Part
 from ml_platform.point_in_time.audit import LookBack, audit_knowledge
 from ml_platform.point_in_time.features import KnownTable, build_features
 from ml_platform.use_cases.flights import cleaning, contract, features, registers
@@ -53,12 +54,13 @@ def build_tables(landing: Path, output: Path) -> Tables:
 def _register(landing: Path, name: str) -> pl.DataFrame:
     raw, function, cleaned = REGISTERS[name]
     path = landing / f"{name}.csv"
-    frame = read_many([Arrived(path.name, None, path.read_bytes())], Layout(raw)).frame
+    frame = read_many([Arrived(path.name, None, (Part(path.name, path.read_bytes()),))], Layout(raw)).frame
     return _audited(function(frame.lazy()), cleaned, frame, partition_column=None).accepted
 
 
 def _daily(folder: Path, days: Sequence[dt.date], schema: type[dy.Schema]) -> pl.DataFrame:
-    arrived = [Arrived(f"{day}.csv", day, (folder / f"{day}.csv").read_bytes()) for day in days]
+    parts = {day: Part(f"{day}.csv", (folder / f"{day}.csv").read_bytes()) for day in days}
+    arrived = [Arrived(part.name, day, (part,)) for day, part in parts.items()]
     return read_many(arrived, Layout(schema, ("year", "month", "day"), "landing_day")).frame
 
 

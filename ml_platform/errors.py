@@ -4,6 +4,9 @@ PlatformError
 ├── SettingsError                    a setting that cannot work
 ├── DefinitionError                  a defs.yaml, a contract or a feature function that cannot work as written
 ├── UpstreamUnavailableError         a source outside the platform that could not be fetched
+├── DatabaseError                    a database of the team that rows come from or go to
+│   ├── DatabaseUnreachableError         nobody answers, or it is busy
+│   └── DatabaseRefusedError             credentials or a statement that it does not accept
 ├── LocalServerError                 a server process of this machine that did not come up
 ├── LandingError                     a landing object that cannot be ingested
 │   ├── LandingObjectMissingError
@@ -106,6 +109,20 @@ class UpstreamUnavailableError(PlatformError):
     """A source outside the platform that could not be fetched."""
 
     error_class = "transient"
+
+
+class DatabaseError(PlatformError):
+    """A database of the team did not do what was asked."""
+
+
+class DatabaseUnreachableError(DatabaseError):
+    """Nobody answers at the database, or it is busy."""
+
+    error_class = "transient"
+
+
+class DatabaseRefusedError(DatabaseError):
+    """Credentials or a statement that the database does not accept."""
 
 
 class LocalServerError(PlatformError):

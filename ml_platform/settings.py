@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml_platform.errors import SettingsError
@@ -24,11 +24,15 @@ SensorKind = Literal[
     "promotion",
     "predictions",
     "quality",
+    "sinks",
     "drift",
     "recompute",
     "recovery",
     "schedules",
 ]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+"""Environment variable that a file of the team names, instead of the secret that it holds."""
+
 _MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
 
@@ -40,6 +44,7 @@ class Settings(BaseSettings):
     home: Path = Field(PROJECT_ROOT / ".ml_platform", description="Folder of all local state; `make clean` removes it.")
     data_uri: str = Field("", description="Prefix of the tables, `file://` or `s3://`; `<home>/lake` unless set.")
     landing_uri: str = Field("", description="Prefix where upstreams drop objects; `<home>/landing` unless set.")
+    export_uri: str = Field("", description="Prefix where predictions are exported; `<home>/exports` unless set.")
     artifact_uri: str = Field(
         "", description="Prefix of models, checkpoints and reports; `<home>/artifacts` unless set."
     )
@@ -239,6 +244,7 @@ class Settings(BaseSettings):
             "data_uri": f"file://{home}/lake",
             "landing_uri": f"file://{home}/landing",
             "artifact_uri": f"file://{home}/artifacts",
+            "export_uri": f"file://{home}/exports",
             "mlflow_tracking_uri": f"sqlite:///{home}/mlflow/mlflow.db",
         }
         for name, value in defaults.items():

@@ -80,6 +80,7 @@ def environment(home: "Settings", access: "Access") -> dict[str, str]:
         "ML_PLATFORM_DATA_URI": f"{prefix}/tables",
         "ML_PLATFORM_LANDING_URI": f"{prefix}/landing",
         "ML_PLATFORM_ARTIFACT_URI": f"{prefix}/artifacts",
+        "ML_PLATFORM_EXPORT_URI": f"{prefix}/exports",
         "ML_PLATFORM_S3_ENDPOINT_URL": access.endpoint_url,
         "ML_PLATFORM_S3_REGION": home.s3_region,
         "MLFLOW_S3_ENDPOINT_URL": access.endpoint_url,

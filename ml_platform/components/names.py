@@ -13,6 +13,7 @@ LONGEST_KEY = 200
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-. ]{0,99}")
+_DATABASE_TABLE = re.compile(r"([A-Za-z_]\w{0,62}\.)?[A-Za-z_]\w{0,62}", re.ASCII)
 _PATH_PART = re.compile(r"[^/\\:\x00-\x1f]{1,200}")
 
 
@@ -46,6 +47,8 @@ def _as_landing_path(path: str) -> str:
     if "{day}" in path and "{key}" in path:
         raise ValueError("a table is by `{day}` or by `{key}`, not by both")
     parts = path.split("/")
+    if any("{key}" in part and "*" in part for part in parts):
+        raise ValueError("`*` beside `{key}` leaves open where the key ends: put them into different parts of the path")
     if not all(_PATH_PART.fullmatch(part) for part in parts) or {".", ".."} & set(parts):
         raise ValueError("a landing path is relative to the landing zone and stays in it: no '..', ':', '\\' or '//'")
     return path
@@ -62,6 +65,12 @@ def is_partition_key(text: str) -> bool:
     return is_legible and "..." not in text and text != UNPARTITIONED
 
 
+def _as_database_table(name: str) -> str:
+    if not _DATABASE_TABLE.fullmatch(name):
+        raise ValueError("a table of a database is letters, digits and '_', with its schema before a dot if it has one")
+    return name
+
+
 TableName = Annotated[str, AfterValidator(_as_table)]
 """Last part of the asset key of a table or record, which is also its folder."""
 
@@ -71,5 +80,11 @@ PartitionNoun = Annotated[str, AfterValidator(_as_noun)]
 ModelName = Annotated[str, AfterValidator(_as_model)]
 """Name of a model in the registry, which is also the folder of its log."""
 
+DatabaseTable = Annotated[str, AfterValidator(_as_database_table)]
+"""Table of a database that is not the platform's."""
+
 LandingPath = Annotated[str, AfterValidator(_as_landing_path)]
-"""Path of an object below the landing zone, or of one for each day or key if `{day}` or `{key}` stands in it."""
+"""Path of an object below the landing zone, or of one for each day or key if `{day}` or `{key}` stands in it.
+
+With `*` in it, it is that of many.
+"""

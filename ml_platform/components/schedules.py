@@ -20,6 +20,9 @@ from ml_platform.settings import Settings
 Ready = Callable[[dg.ScheduleEvaluationContext, str], str]
 """Why a partition cannot be run yet; empty if it can."""
 
+Due = Callable[[dg.ScheduleEvaluationContext], list[dg.RunRequest] | dg.SkipReason]
+"""What a tick asks for."""
+
 SUNDAYS_AT_FOUR = "0 4 * * 0"  # before four, clocks are changed: at three in eastern Europe
 _AT_FIVE_ON_THE_FIRST = "0 5 1 * *"
 _AT_SIX = "0 6 * * *"
@@ -47,6 +50,11 @@ def daily(
     return _schedule(f"{job.name}_daily", use_case, job, _AT_SIX, _day_before, days, description, ready)
 
 
+def daily_request(use_case: UseCase, job: Job, description: str, due: Due) -> dg.ScheduleDefinition:
+    """`<job>_daily`: at six, what is `due` then, which is not the partition of a day."""
+    return _at(f"{job.name}_daily", use_case, job, _AT_SIX, description, due)
+
+
 def _schedule(
     name: str,
     use_case: UseCase,
@@ -57,6 +65,18 @@ def _schedule(
     description: str,
     ready: Ready,
 ) -> dg.ScheduleDefinition:
+    def due(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        key = str(partition_of(context.scheduled_execution_time.date()))
+        if not partitions.has_partition_key(key):
+            return dg.SkipReason(f"{key} is not in the calendar of {use_case.name}, {_calendar(use_case)}.")
+        whys = {each: ready(context, each) for each in [*_missed(context.instance, name, partitions, key), key]}
+        ready_ones = [dg.RunRequest(run_key=each, partition_key=each) for each, why in whys.items() if not why]
+        return ready_ones or dg.SkipReason(whys[key])
+
+    return _at(name, use_case, job, cron, description, due)
+
+
+def _at(name: str, use_case: UseCase, job: Job, cron: str, description: str, due: Due) -> dg.ScheduleDefinition:
     is_on = "schedules" in Settings().sensors
 
     @dg.schedule(
@@ -70,12 +90,7 @@ def _schedule(
         tags={"ml_platform/kind": "schedules"},
     )
     def evaluate(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        key = str(partition_of(context.scheduled_execution_time.date()))
-        if not partitions.has_partition_key(key):
-            return dg.SkipReason(f"{key} is not in the calendar of {use_case.name}, {_calendar(use_case)}.")
-        whys = {each: ready(context, each) for each in [*_missed(context.instance, name, partitions, key), key]}
-        due = [dg.RunRequest(run_key=each, partition_key=each) for each, why in whys.items() if not why]
-        return due or dg.SkipReason(whys[key])
+        return due(context)
 
     return evaluate
 

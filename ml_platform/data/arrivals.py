@@ -5,7 +5,6 @@ hold (`landing`).
 """
 
 import datetime as dt
-import hashlib
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,11 +12,14 @@ from typing import NamedTuple
 from ml_platform.components.automation import SHOWN, Wanted, named, short
 from ml_platform.components.names import LONGEST_KEY
 from ml_platform.data.component import LandedTable
-from ml_platform.data.landing_paths import is_partition, path_form
+from ml_platform.data.landing_paths import is_partition
+from ml_platform.data.source_objects import LandingObjects, objects_by_partition
+from ml_platform.data.sources import state_of
+from ml_platform.errors import LandingObjectMissingError
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.memo import Memo
-from ml_platform.storage.objects import ObjectInfo, ObjectStore
+from ml_platform.storage.objects import ObjectInfo
 
 SETTLED_AFTER = dt.timedelta(seconds=5)
 """How long a local file is left alone after its last write, whose writer may still be at it; S3 shows whole objects."""
@@ -27,8 +29,8 @@ PATIENCE = dt.timedelta(hours=6)
 
 _COMPARING_SECONDS = 10.0
 
-Objects = Mapping[str, Mapping[str, ObjectInfo]]
-"""The objects of each table by partition."""
+Objects = Mapping[str, Mapping[str, tuple[ObjectInfo, ...]]]
+"""The objects of each table by partition, which may have several."""
 
 
 class Zone(NamedTuple):
@@ -46,15 +48,15 @@ class Zone(NamedTuple):
 def look(location: StorageLocation, use_case: str, tables: Sequence[LandedTable], now: dt.datetime) -> Zone:
     """What is there now; one listing for each folder of objects by day or key."""
     landing = location.landing()
-    found = {table.name: _objects(landing, table) for table in tables}
+    found = {table.name: objects_by_partition(landing, table.origin) for table in tables}
     objects = {
-        table.name: {
-            key: info for key, info in found[table.name].items() if table.by == "whole" or is_partition(table.by, key)
-        }
+        table.name: {key: infos for key, infos in found[table.name].items() if is_partition(table.by, key)}
         for table in tables
     }
     by_key = [table.name for table in tables if table.by == "key"]
-    unfit = [info.path for name in by_key for key, info in found[name].items() if key not in objects[name]]
+    unfit = [
+        info.path for name in by_key for key, infos in found[name].items() if key not in objects[name] for info in infos
+    ]
     return Zone(use_case, tables, objects, location, now, unfit)
 
 
@@ -74,9 +76,13 @@ def landed_keys(zone: Zone) -> list[str]:
 def arrived_registers(zone: Zone, seen: Mapping[str, str]) -> Wanted:
     """Each table that is one object by the stamp of this; those whose object holds what was ingested are settled."""
     present = {table.name: objects[UNPARTITIONED] for table in zone.tables if (objects := zone.objects[table.name])}
-    unsettled = [info.path for info in present.values() if _is_being_written(zone, info)]
+    unsettled = [info.path for infos in present.values() for info in infos if _is_being_written(zone, info)]
     waits = [f"Being written: {named(unsettled)}."] if unsettled else []
-    contents = {name: info.stamp for name, info in present.items() if info.path not in unsettled}
+    contents = {
+        name: _stamps(zone, name)
+        for name, infos in present.items()
+        if not any(info.path in unsettled for info in infos)
+    }
     return _compared(zone, contents, seen, waits)
 
 
@@ -90,7 +96,7 @@ def _compared(zone: Zone, contents: Mapping[str, str], seen: Mapping[str, str], 
             continue
         if time.monotonic() - started > _COMPARING_SECONDS:
             later.append(key)
-        elif all(_sha256(zone, info) == ingested[name][partition] for name, partition, info in parts):
+        elif all(_state(zone, name, partition) == ingested[name][partition] for name, partition, _ in parts):
             settled.add(key)
     compared = {key: content for key, content in contents.items() if key not in set(later)}
     told = [*waits, *_gone(zone, ingested)]
@@ -116,18 +122,6 @@ def _gone(zone: Zone, ingested: Mapping[str, Mapping[str, str]]) -> Iterable[str
             yield told + (remedy if table.by == "key" else "")
 
 
-def _objects(landing: ObjectStore, table: LandedTable) -> dict[str, ObjectInfo]:
-    """The objects whose names are of the table's form, each by what stands in the place of the day or key."""
-    if table.by == "whole":
-        try:
-            return {UNPARTITIONED: landing.info(table.landing)}
-        except FileNotFoundError:
-            return {}
-    form, folder = path_form(table.landing), table.landing.partition("{")[0].rpartition("/")[0]
-    found = ((form.fullmatch(info.path), info) for info in landing.list(folder))
-    return {match[1]: info for match, info in found if match}
-
-
 def _unfit(zone: Zone) -> list[str]:
     if not zone.unfit:
         return []
@@ -137,7 +131,7 @@ def _unfit(zone: Zone) -> list[str]:
 
 def _waits(zone: Zone, key: str) -> str:
     """Why the day or key is not ready to be ingested; empty if it is."""
-    present = [objects[key] for objects in zone.objects.values() if key in objects]
+    present = [info for objects in zone.objects.values() for info in objects.get(key, ())]
     if writing := [info.path for info in present if _is_being_written(zone, info)]:
         return f"Being written: {named(writing)}."
     missing = [table for table in zone.tables if key not in zone.objects[table.name]]
@@ -161,15 +155,15 @@ def _is_being_written(zone: Zone, info: ObjectInfo) -> bool:
     return is_local and abs(zone.now - info.modified_at) < SETTLED_AFTER
 
 
-def _parts(zone: Zone, key: str) -> list[tuple[str, str, ObjectInfo]]:
-    """Table, partition and object of each object that belongs to a day or key, or to a table that is one object."""
+def _parts(zone: Zone, key: str) -> list[tuple[str, str, tuple[ObjectInfo, ...]]]:
+    """Table, partition and objects of each table that has some of a day or key, or of a table that is whole."""
     if key in zone.objects:
         return [(key, UNPARTITIONED, zone.objects[key][UNPARTITIONED])]
     return [(name, key, objects[key]) for name, objects in zone.objects.items() if key in objects]
 
 
 def _stamps(zone: Zone, key: str) -> str:
-    return "\n".join(f"{info.path} {info.stamp}" for _, _, info in _parts(zone, key))
+    return "\n".join(f"{info.path} {info.stamp}" for _, _, infos in _parts(zone, key) for info in infos)
 
 
 def _ingested(zone: Zone, table: LandedTable) -> dict[str, str]:
@@ -179,11 +173,13 @@ def _ingested(zone: Zone, table: LandedTable) -> dict[str, str]:
     return {key: str(one["landing_sha256"]) for key, one in told.items() if "landing_sha256" in one}
 
 
-def _sha256(zone: Zone, info: ObjectInfo) -> str:
+def _state(zone: Zone, name: str, partition: str) -> str:
+    table = next(table for table in zone.tables if table.name == name)
     try:
-        return hashlib.sha256(zone.location.landing().read(info.path)).hexdigest()
-    except FileNotFoundError:
+        parts = LandingObjects(zone.location.landing(), table.origin).take(partition)
+    except LandingObjectMissingError:
         return ""  # it left after it was listed: the next tick sees that
+    return state_of({part.name: part.sha256 for part in parts})
 
 
 def missing_references(location: StorageLocation, use_case: str, names: Collection[str]) -> list[str]:

@@ -79,7 +79,7 @@ def cleaned_asset(use_case: UseCase, table: CleanedTable, landed: LandedTable) -
         if refusal := violation(
             audited,
             table=name,
-            landed_as=landed.landing,
+            landed_as=landed.origin,
             quarantine=_name(quarantine.key),
             reject_above=table.reject_above,
             standing=standing_version(tables, spec.key),

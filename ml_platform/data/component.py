@@ -1,4 +1,4 @@
-"""The component behind `data/defs.yaml`: landing objects to raw, clean and feature tables."""
+"""The component behind `data/defs.yaml`: from sources to raw, clean and feature tables."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -13,7 +13,10 @@ from ml_platform.components.names import LandingPath, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
 from ml_platform.data.landing import Stamp
-from ml_platform.data.landing_paths import cut_by
+from ml_platform.data.landing_formats import Reading
+from ml_platform.data.landing_paths import LandingFormat, cut_by, format_of
+from ml_platform.data.query_text import cut_of_query
+from ml_platform.settings import Variable
 
 
 class SourceFallback(dg.Model, dg.Resolvable):
@@ -41,15 +44,53 @@ class SourceFallback(dg.Model, dg.Resolvable):
         return self.cached_within_days is not None and age <= dt.timedelta(days=self.cached_within_days)
 
 
+class Query(dg.Model, dg.Resolvable):
+    """Rows of a database, asked for when a partition is built."""
+
+    url_from: Variable = Field(
+        description="Environment variable that holds the URL as SQLAlchemy takes it, such as "
+        "`postgresql+psycopg2://user:password@host/name`; it is never written down."
+    )
+    sql: str = Field(
+        description="One SELECT. With `:day` in it (or `:next_day`, the day after) the table is partitioned by day, "
+        "with `:key` by key, otherwise it is whole; the values are bound, never pasted in."
+    )
+
+    @model_validator(mode="after")
+    def binds_what_there_is(self) -> Self:
+        """Refuse parameters that nobody gives a value."""
+        cut_of_query(self.sql)
+        return self
+
+
+class Fetch(dg.Model, dg.Resolvable):
+    """Rows that a function of the use case fetches, from an API for example."""
+
+    function: str = Field(
+        description="`module:function` that returns a polars frame: of a day (a date), of a key (a text), or of "
+        "everything (no argument). None says that there is nothing yet."
+    )
+    by: By = Field(description="How the table is partitioned: `day`, `key`, or `whole`.")
+
+
 class LandedTable(dg.Model, dg.Resolvable):
-    """A raw table: what the upstream delivered, typed but not judged."""
+    """A raw table: what one source delivered, typed but not judged. It has a `landing`, a `query` or a `fetch`."""
 
     name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and origin, in one sentence; shown in the UI.")
-    landing: LandingPath = Field(
+    landing: LandingPath | None = Field(
+        None,
         description="Path of the object below the landing zone. With `{day}` in it there is one object a day, and the "
         "table is partitioned by day; with `{key}` there is one for each of the `keys` of use_case.yaml, found in the "
-        "landing zone, and the table is partitioned by key; without, the whole table is one object."
+        "landing zone, and the table is partitioned by key; without, the whole table is one object. `*` stands for "
+        "any text within one part of the path: then all objects that fit are a partition's, together.",
+    )
+    query: Query | None = Field(None, description="Instead of `landing`: rows of a database.")
+    fetch: Fetch | None = Field(None, description="Instead of `landing`: rows that a function fetches.")
+    format: LandingFormat | None = Field(
+        None,
+        description="Format of the objects: `csv`, `jsonl` or `parquet`; the end of `landing` says it, before .gz, "
+        ".zst or .zip, unless it is declared.",
     )
     contract: str = Field(description="`module:Schema` of the landed columns, named and typed as in the object.")
     source: str = Field("", description="Who provides the data and where they can be had; a data sheet needs it.")
@@ -61,7 +102,11 @@ class LandedTable(dg.Model, dg.Resolvable):
     key_column: str | None = Field(
         None, description="Column that says which key a row belongs to; without one, a row is of the key of its object."
     )
-    null_values: Sequence[str] = Field(default=("NA",), description="Texts that mean null.")
+    null_values: Sequence[str] = Field(default=("NA",), description="Texts in a CSV that mean null.")
+    separator: str = Field(",", min_length=1, max_length=1, description="What stands between the fields of a CSV.")
+    may_be_empty: bool = Field(
+        False, description="Whether a partition without a row is published; unless declared, it is refused."
+    )
     days_without_object: Sequence[str] = Field(
         default=(), description="Days (YYYY-MM-DD) for which the upstream is known to deliver nothing; published empty."
     )
@@ -73,8 +118,32 @@ class LandedTable(dg.Model, dg.Resolvable):
 
     @property
     def by(self) -> By:
-        """Whether there is one object a day, one for each key, or one for the whole table."""
-        return cut_by(self.landing)
+        """How the table is cut."""
+        return cut_by(self.origin)
+
+    @property
+    def origin(self) -> str:
+        """Where the rows come from, with `{day}` or `{key}` in it: a path of objects, or a URI without secrets."""
+        if self.landing:
+            return self.landing
+        if self.query:
+            origin, by = f"sql://{self.query.url_from}/{self.name}", cut_of_query(self.query.sql)
+        elif self.fetch:
+            origin, by = f"function://{self.fetch.function.replace(':', '.')}/{self.name}", self.fetch.by
+        else:
+            raise AssertionError("a table without a source is refused")
+        return origin if by == "whole" else f"{origin}/{{{by}}}"
+
+    @property
+    def kind(self) -> str:
+        """What the rows are read as, in a word."""
+        return "sql" if self.query else "python" if self.fetch else self.reading.format
+
+    @property
+    def reading(self) -> Reading:
+        """How its objects are read."""
+        format_ = self.format or format_of(self.landing or "") or "csv"
+        return Reading(format_, tuple(self.null_values), self.separator)
 
     @property
     def stamped(self) -> Stamp | None:
@@ -83,12 +152,16 @@ class LandedTable(dg.Model, dg.Resolvable):
         return stamps.get(self.by)
 
     def path_of(self, partition: str) -> str:
-        """Path of the object of one partition, below the landing zone."""
-        return self.landing.format(day=partition, key=partition)
+        """Where the rows of one partition come from."""
+        return self.origin.format(day=partition, key=partition)
 
     @model_validator(mode="after")
     def fits_its_partitions(self) -> Self:
         """Refuse what means nothing where the table is cut as it is, and to publish a whole table without a row."""
+        if sum(1 for source in (self.landing, self.query, self.fetch) if source) != 1:
+            raise ValueError("a landed table has one source: `landing`, `query` or `fetch`")
+        if self.landing and not self.format and not format_of(self.landing):
+            raise ValueError("the end of `landing` does not say the format: declare `format`")
         if self.fallback and self.fallback.otherwise == "empty" and self.by == "whole":
             raise ValueError("`otherwise: empty` is for tables with one object a day or key; this one is one object")
         if self.by != "key" and self.key_column:
@@ -173,7 +246,7 @@ class FeatureTable(dg.Model, dg.Resolvable):
 
 @dg.scaffold_with(UseCaseScaffolder)
 class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
-    """Turns landing objects into raw, clean, derived and feature tables of one use case."""
+    """Turns what sources deliver into raw, clean, derived and feature tables of one use case."""
 
     landed: Sequence[LandedTable] = Field(description="Raw tables.")
     cleaned: Sequence[CleanedTable] = Field(default=(), description="Cleaned tables, each with its quarantine.")

@@ -1,4 +1,4 @@
-"""The fallback ladder of a landing source: what is published where no fresh object can be used, or the refusal.
+"""The fallback ladder of a raw table: what is published where nothing fresh of its source can be used, or the refusal.
 
     fresh -> cached: what stands, if it is young enough -> empty: the day without a row -> refused
 
@@ -7,7 +7,6 @@ Belongs here: which rung a partition takes, and what is told of it. Does not: re
 """
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,12 +16,12 @@ from ml_platform.components.degrading import Lowered, last_sound
 from ml_platform.components.reuse import Plan
 from ml_platform.data.component import LandedTable, SourceFallback
 from ml_platform.data.landing import refusal
-from ml_platform.errors import LandingError, PlatformError, StorageUnreachableError
+from ml_platform.data.sources import OUT_OF_REACH, Source, Unreachable, state_of
+from ml_platform.errors import LandingError, PlatformError
 from ml_platform.recovery.degradation import Degradation
 from ml_platform.storage.batches import UNPARTITIONED
 from ml_platform.storage.io_managers import DeltaTableIOManager
 from ml_platform.storage.memo import Memo
-from ml_platform.storage.objects import ObjectStore
 
 ABSENT, UNREACHABLE, DECLARED = "absent", "unreachable", "declared"
 
@@ -30,7 +29,7 @@ ABSENT, UNREACHABLE, DECLARED = "absent", "unreachable", "declared"
 class Missed(NamedTuple):
     """A partition without a fresh object that could be used: the error, and the state of the object that was seen."""
 
-    error: LandingError | StorageUnreachableError
+    error: LandingError | Unreachable
     seen: str
 
 
@@ -60,7 +59,7 @@ def take_rungs(
     """A rung for each partition in `missed`, as the table declares them.
 
     Raises:
-        LandingError, StorageUnreachableError: a partition has none that it could take; told is what was tried.
+        LandingError, Unreachable: a partition has none that it could take; told is what was tried.
     """
     if not missed:
         return Taken({}, {})
@@ -68,7 +67,7 @@ def take_rungs(
     sound = _sound(context, key, list(missed)) if fallback and fallback.cached_within_days else {}
     ages = {partition: now - each.at for partition, each in sound.items()}
     rungs: dict[str, Lowered] = {}
-    refused: list[LandingError | StorageUnreachableError] = []
+    refused: list[LandingError | Unreachable] = []
     for partition, each in missed.items():
         which = name if partition == UNPARTITIONED else f"{name} {partition}"
         age = ages.get(partition)
@@ -84,18 +83,13 @@ def take_rungs(
     return Taken(rungs, {key: sound[key].told for key, lowered in rungs.items() if lowered.rung == "cached"})
 
 
-def state_of(data: bytes) -> str:
-    """The state of an object that is there."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def sound_again(landing: ObjectStore, table: LandedTable, mark: Degradation) -> str | None:
-    """The state of the object of a degraded partition, if it may be sound now: another one than was seen then."""
+def sound_again(source: Source, table: LandedTable, mark: Degradation) -> str | None:
+    """The state of what there is of a degraded partition, if it may be sound now: another one than was seen then."""
     if mark.partition in table.days_without_object:
         return DECLARED
     try:
-        state = state_of(landing.read(table.path_of(mark.partition)))
-    except (FileNotFoundError, StorageUnreachableError):
+        state = state_of({part.name: part.sha256 for part in source.take(mark.partition)})
+    except (LandingError, *OUT_OF_REACH):
         return None
     return None if state == mark.seen else state
 
@@ -111,8 +105,8 @@ def _sound(context: dg.AssetExecutionContext, key: dg.AssetKey, partitions: Sequ
 
 
 def _refused(
-    error: LandingError | StorageUnreachableError, fallback: SourceFallback | None, age: dt.timedelta | None
-) -> LandingError | StorageUnreachableError:
+    error: LandingError | Unreachable, fallback: SourceFallback | None, age: dt.timedelta | None
+) -> LandingError | Unreachable:
     """The error, with what was tried on each rung."""
     if fallback is None:
         return error

@@ -50,7 +50,7 @@ class Keys:
         return [
             KeyState(
                 key,
-                tuple(of[key].path for of in zone.objects.values() if key in of),
+                tuple(info.path for of in zone.objects.values() for info in of.get(key, ())),
                 key in known,
                 tuple(name for name, published in tables.items() if key in published),
             )
@@ -75,7 +75,7 @@ class Keys:
         if key not in self._known():
             what = f"'{key}' is none of the {self._use_case.keys} of {self._use_case.name}"
             raise UnknownAssetError(what, remedy=f"`ml-platform keys list {self._use_case.name}` has them")
-        if objects := [of[key].path for of in self._zone().objects.values() if key in of]:
+        if objects := [info.path for of in self._zone().objects.values() for info in of.get(key, ())]:
             raise LandingError(
                 f"{', '.join(objects)} is still in the landing zone, from where '{key}' would be added again",
                 kept="The partition stands",

@@ -1,4 +1,4 @@
-"""Assets of raw tables: landing objects, read and typed, published as they are."""
+"""Assets of raw tables: what sources deliver, read and typed, published as it is."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,38 +13,42 @@ from ml_platform.components.reuse import Recipe, plan
 from ml_platform.components.tables import BACKFILL_IN_ONE_RUN, table_spec
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import LandedTable
-from ml_platform.data.fallback import ABSENT, UNREACHABLE, Missed, state_of, take_rungs
-from ml_platform.data.landing import Arrived, LandingObject, Layout, missing_object, read_many
-from ml_platform.errors import StorageUnreachableError
+from ml_platform.data.declared_source import code_of_source, source_of
+from ml_platform.data.fallback import ABSENT, UNREACHABLE, Missed, take_rungs
+from ml_platform.data.landing import LandingObject, Layout, read_many
+from ml_platform.data.sources import OUT_OF_REACH, Arrived, Source, state_of
+from ml_platform.errors import LandingObjectMissingError
 from ml_platform.execution.pools import SOURCE
 from ml_platform.lineage.columns import Column
 from ml_platform.recovery.retries import StepRetries
 from ml_platform.storage.io_managers import Publishable
-from ml_platform.storage.objects import ObjectStore
 
 LANDING_PATTERN = "ml_platform/landing_pattern"
+PARTS = "landing_parts"
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 
 def landing_spec(use_case: UseCase, table: LandedTable) -> dg.AssetSpec:
-    """The landing objects of one table, as an external asset: where its lineage begins."""
+    """What one table is made from, as an external asset: where its lineage begins."""
+    described = f"Objects `{table.landing}` in the landing zone, dropped by the upstream and never edited here."
     return dg.AssetSpec(
         _landing_key(use_case, table),
-        description=f"Objects `{table.landing}` in the landing zone, dropped by the upstream and never edited here.",
+        description=described if table.landing else f"Rows of `{table.origin}`, as they are when they are asked for.",
         group_name=f"{use_case.name}_landing",
-        kinds={"csv"},
+        kinds={table.kind},
         owners=use_case.owners,
         partitions_def=use_case.partitions(table.by),
-        metadata={LANDING_PATTERN: table.landing},
+        metadata={LANDING_PATTERN: table.origin},
     )
 
 
 def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
-    """The raw table: every row of every object, typed as the contract says, with the day or key of its object."""
+    """The raw table: every row of its source, typed as the contract says, with the day or key that it was asked for."""
     contract = use_case.resolve(table.contract)
     named = {"day": table.day_columns, "key": [table.key_column] if table.key_column else [], "whole": []}[table.by]
-    layout = Layout(contract, tuple(named), table.stamped, null_values=tuple(table.null_values))
-    recipe = Recipe.of(read_many, contract, layout=layout._replace(contract=contract.__name__))
+    layout = Layout(contract, tuple(named), table.stamped, table.reading, table.may_be_empty)
+    config = {**layout._asdict(), "contract": contract.__name__, "query": table.query and table.query.sql}
+    recipe = Recipe.of(read_many, contract, *code_of_source(use_case, table), **config)
     lineage = lineage_told(_as_landed(layout, "/".join(_landing_key(use_case, table).path)))
     spec = table_spec(
         use_case,
@@ -56,7 +60,7 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         group="ingestion",
         fresh_within_hours=table.fresh_within_hours,
         code_version=recipe.code_version,
-        kinds=("csv", "deltalake"),
+        kinds=(table.kind, "deltalake"),
     )
 
     retries = use_case.retries()
@@ -70,16 +74,17 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
         check_specs=[degradation_check_spec(spec.key)] if table.fallback else [],
         partitions_def=spec.partitions_def,
         backfill_policy=BACKFILL_IN_ONE_RUN,
-        required_resource_keys={"landing", "tables"},
+        required_resource_keys={"tables"},
     )
     def ingest(context: dg.AssetExecutionContext) -> Events:
-        found = _find(context.resources.landing, table, partitions_of_run(context), retries)
-        hashes = {key: one and state_of(one.data) for key, one in found.arrived.items()}
+        source = source_of(use_case, table, context.resources.tables.location)
+        found = _find(source, table, partitions_of_run(context), retries)
+        hashes = {key: one and state_of(one.hashes) for key, one in found.arrived.items()}
         todo = plan(context.resources.tables, [spec.key], recipe.made_from(hashes))
         wanted = {key: one for key in todo.compute if (one := found.arrived[key])}
         batch = read_many(wanted.values(), layout)
         unusable = {
-            key: Missed(error, state_of(one.data))
+            key: Missed(error, state_of(one.hashes))
             for key, one in wanted.items()
             if (error := batch.errors.get(one.name))
         }
@@ -97,28 +102,27 @@ def landed_asset(use_case: UseCase, table: LandedTable) -> dg.AssetsDefinition:
 
 
 class _Found(NamedTuple):
-    """The objects of a run: those that arrived, None where it is known that there is none, and those that did not."""
+    """The partitions of a run: those that arrived, None where none is to be expected, and those that did not."""
 
     arrived: Mapping[str, Arrived | None]
     missed: Mapping[str, Missed]
 
 
-def _find(landing: ObjectStore, table: LandedTable, partitions: Sequence[str], retries: StepRetries) -> _Found:
-    """The object of each partition; once the landing zone cannot be reached it is not asked again.
+def _find(source: Source, table: LandedTable, partitions: Sequence[str], retries: StepRetries) -> _Found:
+    """What there is of each partition; once the source cannot be reached it is not asked again.
 
     Raises:
-        StorageUnreachableError: the landing zone does not answer, and the table has no fallback, or retries are left.
+        Unreachable: the source does not answer, and the table has no fallback, or retries are left.
     """
     arrived: dict[str, Arrived | None] = {}
     missed: dict[str, Missed] = {}
     for number, key in enumerate(partitions):
-        path = table.path_of(key)
         try:
             is_none = key in table.days_without_object
-            arrived[key] = None if is_none else Arrived(path, _named_by(table, key), landing.read(path))
-        except FileNotFoundError:
-            missed[key] = Missed(missing_object(landing.uri_of(path), table.by), ABSENT)
-        except StorageUnreachableError as error:
+            arrived[key] = None if is_none else Arrived(table.path_of(key), _named_by(table, key), source.take(key))
+        except LandingObjectMissingError as error:
+            missed[key] = Missed(error, ABSENT)
+        except OUT_OF_REACH as error:
             if table.fallback is None or retries:  # a policy is true while another attempt follows what is handled
                 raise
             return _Found(arrived, {**missed, **dict.fromkeys(partitions[number:], Missed(error, UNREACHABLE))})
@@ -138,6 +142,7 @@ def _told(one: LandingObject) -> dict[str, object]:
         "landing_sha256": one.sha256,
         "landing_bytes": one.size_bytes,
         "rows_in": one.frame.height,
+        **({PARTS: dict(one.hashes)} if set(one.hashes) != {one.name} else {}),
     }
 
 

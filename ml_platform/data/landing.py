@@ -1,9 +1,8 @@
-"""One landing object to a typed frame, or an error that says which file, column, line and value, and what to do.
+"""What arrived of one partition to a typed frame, or an error: which file, column, line and value, and what to do.
 
-Belongs here: names, types and the day or key of what was landed. Does not: whether values make sense (`audit`), or I/O.
+Belongs here: names, types and the day or key of what arrived. Does not: whether values make sense (`audit`), or I/O.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
@@ -12,57 +11,51 @@ from typing import Literal, NamedTuple
 import dataframely as dy
 import polars as pl
 
-from ml_platform.components.cuts import By
-from ml_platform.contracts.columns import masked_value
-from ml_platform.data.landing_formats import KEPT, LAND_AGAIN, LandingFormat, Undecided, read_undecided, unreadable
-from ml_platform.errors import (
-    LandingColumnsError,
-    LandingError,
-    LandingObjectMissingError,
-    LandingPartitionError,
-)
+from ml_platform.contracts.columns import masked_value, without_values
+from ml_platform.data.landing_formats import Reading, Undecided, empty, read_undecided
+from ml_platform.data.landing_packing import unreadable
+from ml_platform.data.sources import KEPT, LAND_AGAIN, Arrived, Part, state_of
+from ml_platform.errors import LandingColumnsError, LandingError, LandingPartitionError
 
 SHOWN = 5  # culprits told in full; the rest are counted
 
 Stamp = Literal["landing_day", "landing_key"]
 """A column that the platform adds: the day or the key of the object that a row came in."""
 
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 _STAMPS: Mapping[Stamp, pl.DataType] = {"landing_day": pl.Date(), "landing_key": pl.String()}
 
 
 class Layout(NamedTuple):
-    """How the objects of one table are laid out.
+    """How what arrives for one table is laid out.
 
     `partition_columns` say which day or key a row is of: one column, or year, month and day; none leaves it unchecked.
-    `stamped` is a column that no object carries, in the contract or beside it: its day or key is filled in.
+    `stamped` is a column that no part carries, in the contract or beside it: its day or key is filled in.
     """
 
     contract: type[dy.Schema]
     partition_columns: tuple[str, ...] = ()
     stamped: Stamp | None = None
-    format: LandingFormat = "csv"
-    null_values: tuple[str, ...] = ("NA",)
-
-
-class Arrived(NamedTuple):
-    """One object as it was found in the landing zone; `partition` is None where the table is one object."""
-
-    name: str
-    partition: date | str | None
-    data: bytes
+    reading: Reading = Reading()
+    may_be_empty: bool = False
 
 
 class LandingObject(NamedTuple):
-    """One object read: its rows with the columns and types of the contract, and the identity of its bytes."""
+    """One partition read: its rows with the columns and types of the contract, and the identity of what arrived."""
 
     name: str
     frame: pl.DataFrame
-    sha256: str
+    hashes: Mapping[str, str]
     size_bytes: int
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the one part; of several, the hash over theirs."""
+        return state_of(self.hashes)
 
 
 class LandingBatch(NamedTuple):
-    """Several objects read: their rows in one frame, in the order given; each object, and each error, by its name."""
+    """Several partitions read: their rows in one frame, in the order given; each, and each error, by its name."""
 
     frame: pl.DataFrame
     objects: Mapping[str, LandingObject]
@@ -70,20 +63,34 @@ class LandingBatch(NamedTuple):
 
 
 def read_landing(arrived: Arrived, layout: Layout) -> LandingObject:
-    """The rows of one object, typed as its contract says, in the object's order.
+    """The rows of one partition, typed as its contract says, in the order of its parts; parts may be without a row.
 
     Raises: LandingObjectEmptyError, LandingObjectUnreadableError, LandingColumnsError, LandingPartitionError.
     """
-    name, partition, data = arrived
-    undecided = read_undecided(data, name=name, fmt=layout.format, null_values=layout.null_values)
+    frame = pl.concat([_read_part(part, arrived.partition, layout) for part in arrived.parts])
+    if frame.is_empty() and not layout.may_be_empty:
+        raise empty(arrived.name, "columns and no row")
+    size = sum(part.size_bytes for part in arrived.parts)
+    return LandingObject(arrived.name, _stamp(frame, layout, arrived.partition), arrived.hashes, size)
+
+
+def _read_part(part: Part, partition: date | str | None, layout: Layout) -> pl.DataFrame:
+    undecided = read_undecided(part, layout.reading)
     dtypes = {c: column.dtype for c, column in layout.contract.columns().items() if c != layout.stamped}
-    _require_columns(undecided.frame.columns, list(dtypes), name, layout.contract)
-    frame = undecided.frame.select(_typed(c, undecided.frame.schema[c], dtype) for c, dtype in dtypes.items())
+    _require_columns(undecided.frame.columns, list(dtypes), part.name, layout.contract)
+    try:
+        frame = undecided.frame.select(_typed(c, undecided.frame.schema[c], dtype) for c, dtype in dtypes.items())
+    except pl.exceptions.PolarsError as error:
+        expected = f"what {layout.contract.__name__} declares"
+        got = without_values(error)
+        raise unreadable(
+            part.name, "has a column of a type that cannot become another", expected=expected, got=got
+        ) from None
     if frame.null_count().row(0) != undecided.frame.select(*dtypes).null_count().row(0):
-        raise _wrong_types(undecided, frame, name, layout.contract)
+        raise _wrong_types(undecided, frame, part.name, layout.contract)
     if partition is not None and layout.partition_columns:
-        _require_partition(frame, layout.partition_columns, partition, name)
-    return LandingObject(name, _stamp(frame, layout, partition), hashlib.sha256(data).hexdigest(), len(data))
+        _require_partition(frame, layout.partition_columns, partition, part.name)
+    return frame
 
 
 def read_many(arrived: Iterable[Arrived], layout: Layout) -> LandingBatch:
@@ -119,27 +126,13 @@ def _stamp(frame: pl.DataFrame, layout: Layout, partition: date | str | None) ->
     return frame.with_columns(pl.lit(partition, dtype=_STAMPS[layout.stamped]).alias(layout.stamped)).select(columns)
 
 
-_WITHOUT_OBJECT: Mapping[By, str] = {
-    "day": "Have the upstream land it, or declare in defs.yaml that it has none for that day (days_without_object)",
-    "key": "Have the upstream land it, or leave its key out; `ml-platform keys remove` takes one away that is no more",
-    "whole": "Have the upstream land it",
-}
-
-
-def missing_object(name: str, by: By) -> LandingObjectMissingError:
-    """The error for an object that should be in the landing zone and is not."""
-    return LandingObjectMissingError(
-        f"{name} is not in the landing zone",
-        kept=KEPT,
-        remedy=_WITHOUT_OBJECT[by],
-    )
-
-
 def _typed(column: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     """The column in the wanted type, null where a value is not of it."""
     value = pl.col(column)
     if found == wanted:
         return value
+    if found == pl.Null:  # a column of a query or function in which nothing stands
+        return value.cast(wanted)
     if found != pl.String:  # a typed format: only what comes back unchanged was of that type
         cast = value.cast(wanted, strict=False)
         return pl.when(cast.cast(found, strict=False) == value).then(cast).otherwise(None).alias(column)
@@ -155,6 +148,8 @@ def _typed(column: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
             return pl.when(text.is_in(["true", "false"])).then(text == "true").alias(column)
         case pl.Time():
             return value.str.to_time("%H:%M:%S%.f", strict=False)
+        case pl.Boolean():
+            return value.str.to_lowercase().replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
     return value.cast(wanted, strict=False)
 
 

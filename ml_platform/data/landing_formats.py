@@ -1,74 +1,67 @@
-"""Landing bytes to a frame of undecided values: text for CSV and JSON lines, typed for Parquet.
+"""Landing bytes to a frame of undecided values: text for CSV and JSON lines, typed for Parquet and for rows.
 
-Belongs here: whether an object is whole and of its declared format. Does not: what its columns mean (`landing`).
+Belongs here: whether an object is whole and of its declared format. Does not: unpacking it (`landing_packing`), or what
+its columns mean (`landing`).
 """
 
 import csv
-import gzip
 import io
 import json
-import zlib
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import polars as pl
 
-from ml_platform.errors import LandingColumnsError, LandingObjectEmptyError, LandingObjectUnreadableError
-
-LandingFormat = Literal["csv", "csv.gz", "jsonl", "parquet"]
-
-KEPT = "Nothing of it was ingested; what was published before stands"
-LAND_AGAIN = "Have the upstream land the whole object again; the next run ingests it"
+from ml_platform.data.landing_packing import unpacked, unreadable
+from ml_platform.data.landing_paths import LandingFormat
+from ml_platform.data.sources import KEPT, LAND_AGAIN, Part
+from ml_platform.errors import LandingColumnsError, LandingObjectEmptyError
 
 
 class Undecided(NamedTuple):
-    """The rows of one object before its contract is applied."""
+    """The rows of one part before its contract is applied."""
 
     frame: pl.DataFrame
-    line_of: Callable[[int], str]  # where row `i`, counted from 0, stands in the object, for a message
+    line_of: Callable[[int], str]  # where row `i`, counted from 0, stands in the part, for a message
 
 
-def read_undecided(data: bytes, *, name: str, fmt: LandingFormat, null_values: Sequence[str]) -> Undecided:
-    """All rows of an object; text columns unless the format has types of its own.
+class Reading(NamedTuple):
+    """How objects are read: their format, the texts that mean null, and what stands between the fields of a CSV."""
 
-    Raises: LandingObjectEmptyError, LandingObjectUnreadableError, LandingColumnsError for a column that is named twice.
+    format: LandingFormat = "csv"
+    null_values: tuple[str, ...] = ("NA",)
+    separator: str = ","
+
+
+def read_undecided(part: Part, reading: Reading) -> Undecided:
+    """All rows of a part, of which there may be none; text columns unless the part has types of its own.
+
+    Raises: LandingObjectEmptyError for an object without even columns, LandingObjectUnreadableError,
+        LandingColumnsError for a column that is named twice.
     """
+    if isinstance(part.data, pl.DataFrame):
+        return Undecided(part.data, lambda row: f"row {row + 1}")
+    data = unpacked(part.data, part.name)
     if not data:
-        raise empty(name, "0 bytes")
-    if fmt == "parquet":
-        return _read_parquet(data, name)
-    text = _decode(_gunzip(data, name) if fmt == "csv.gz" else data, name)
-    if fmt == "jsonl":
-        return _read_json_lines(text, name)
-    return _read_csv(text, name, null_values)
+        raise empty(part.name, "0 bytes")
+    if reading.format == "parquet":
+        return _read_parquet(data, part.name)
+    text = _decode(data, part.name)
+    if reading.format == "jsonl":
+        return _read_json_lines(text, part.name)
+    return _read_csv(text, part.name, reading)
 
 
 def empty(name: str, got: str) -> LandingObjectEmptyError:
-    """The error for an object that holds no row."""
+    """The error for what holds no row."""
     return LandingObjectEmptyError(
         f"{name} is empty",
         expected="a row of data or more",
         got=got,
         kept=KEPT,
         remedy="Have the upstream land it again; if the day truly has no rows, remove the object and "
-        "list the day under days_without_object in defs.yaml",
+        "list the day under days_without_object in defs.yaml, or declare may_be_empty",
     )
-
-
-def unreadable(
-    name: str, what: str, *, expected: str = "", got: str = "", remedy: str = LAND_AGAIN
-) -> LandingObjectUnreadableError:
-    """The error for an object that cannot be read, told by its name."""
-    return LandingObjectUnreadableError(f"{name} {what}", expected=expected, got=got, kept=KEPT, remedy=remedy)
-
-
-def _gunzip(data: bytes, name: str) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except EOFError as error:
-        raise unreadable(name, f"is truncated: the gzip stream of {len(data):,} bytes stops before its end") from error
-    except (OSError, zlib.error) as error:
-        raise unreadable(name, "cannot be unpacked", expected="a gzip stream", got=str(error)) from error
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -80,8 +73,8 @@ def _decode(data: bytes, name: str) -> str:
         raise unreadable(name, "is not text", expected="UTF-8", got=got) from error
 
 
-def _read_csv(text: str, name: str, null_values: Sequence[str]) -> Undecided:
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _read_csv(text: str, name: str, reading: Reading) -> Undecided:
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=reading.separator)
     try:
         header = next(rows, [])
         records = [(len(row), rows.line_num) for row in rows]
@@ -91,10 +84,10 @@ def _read_csv(text: str, name: str, null_values: Sequence[str]) -> Undecided:
     if twice := [str(i) for i, column in enumerate(header, start=1) if header.count(column) > 1]:
         got = f"the same name for columns {', '.join(twice)}"  # without a header these are values, so they are not told
         raise LandingColumnsError(f"{name} names a column twice", got=got, kept=KEPT, remedy=LAND_AGAIN)
-    if not records:
-        raise empty(name, "a header and no row")
     try:
-        frame = pl.read_csv(text.encode(), infer_schema=False, null_values=list(null_values))
+        frame = pl.read_csv(
+            text.encode(), infer_schema=False, null_values=list(reading.null_values), separator=reading.separator
+        )
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
         raise unreadable(name, "cannot be read as CSV", got=str(error).splitlines()[0]) from error
     return Undecided(frame, lambda row: f"line {records[row][1]}")
@@ -123,7 +116,7 @@ def _require_whole_lines(records: list[tuple[int, int]], width: int, *, ends_who
 def _read_json_lines(text: str, name: str) -> Undecided:
     """One JSON object a line; a key that a line leaves out is null there."""
     records = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):  # a text may hold other line breaks
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
@@ -134,7 +127,7 @@ def _read_json_lines(text: str, name: str) -> Undecided:
             )
         records.append({key: _as_text(value) for key, value in record.items()})
     columns = {key: pl.String for record in records for key in record}
-    if not records or not columns:
+    if not columns:
         raise empty(name, "no record")
     return Undecided(pl.DataFrame(records, schema=columns), lambda row: f"line {row + 1}")
 
@@ -148,6 +141,4 @@ def _read_parquet(data: bytes, name: str) -> Undecided:
         frame = pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.ComputeError, OSError) as error:
         raise unreadable(name, "is truncated or not Parquet", got=str(error).splitlines()[0]) from error
-    if frame.is_empty():
-        raise empty(name, "columns and no row")
     return Undecided(frame, lambda row: f"row {row + 1}")

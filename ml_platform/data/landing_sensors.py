@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from ml_platform.components.automation import Asked, Wait, Wanted
+from ml_platform.components.automation import Wait, Wanted
 from ml_platform.components.automation_sensor import (
     Job,
     Requests,
@@ -29,15 +29,15 @@ from ml_platform.storage.location import StorageLocation
 
 
 def landing_sensors(pipeline: DataPipeline, use_case: UseCase, jobs: Mapping[By, Job]) -> list[dg.SensorDefinition]:
-    """One for the job over days, one for that over keys and one for that over registers, where there are any."""
+    """One for the job over days, one for that over keys and one for that over registers, where objects of them land."""
     of = {"day": days_sensor, "key": keys_sensor, "whole": registers_sensor}
-    return [of[by](pipeline, use_case, job) for by, job in jobs.items()]
+    return [of[by](pipeline, use_case, job) for by, job in jobs.items() if landed_by(pipeline, by)]
 
 
 def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.SensorDefinition:
     """`build_<use case>_days_on_landing`: each new or changed day once, then the features that look back on it."""
     tables = landed_by(pipeline, "day")
-    references = _references(pipeline, tables)
+    references = references_of(pipeline, tables)
     features = [use_case.key(table.name) for table in _features_by_day(pipeline)]
 
     def days(context: dg.SensorEvaluationContext) -> Wanted | Wait:
@@ -73,7 +73,7 @@ def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.Senso
 def keys_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.SensorDefinition:
     """`build_<use case>_<keys>_on_landing`: each new key becomes a partition; each new or changed one is built once."""
     tables, noun = landed_by(pipeline, "key"), use_case.keys
-    references = _references(pipeline, tables)
+    references = references_of(pipeline, tables)
 
     def keys(context: dg.SensorEvaluationContext) -> Wanted | Wait:
         location = location_of(context)
@@ -107,7 +107,7 @@ def registers_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.
     requests = Requests(
         lambda _: [table.name for table in tables],
         is_partitioned=False,
-        assets=lambda asked: _made_of(pipeline, use_case, asked),
+        assets=lambda asked: made_of(pipeline, use_case, asked.partitions),
     )
     return content_sensor(
         f"{job.name}_on_landing",
@@ -138,13 +138,14 @@ def _features_by_day(pipeline: DataPipeline) -> list[FeatureTable]:
     return [table for table in pipeline.features if by[table.name] == "day"]
 
 
-def _references(pipeline: DataPipeline, landed: Sequence[LandedTable]) -> list[str]:
+def references_of(pipeline: DataPipeline, landed: Sequence[LandedTable]) -> list[str]:
     """The tables that what is made from `landed` is made with."""
     sources = {table.name for table in landed}
     return [name for table in pipeline.cleaned if table.source in sources for name in table.references]
 
 
-def _made_of(pipeline: DataPipeline, use_case: UseCase, asked: Asked) -> list[dg.AssetKey]:
-    cleaned = [table for table in pipeline.cleaned if table.source in asked.partitions]
-    names = [*asked.partitions, *(name for table in cleaned for name in (table.name, table.quarantine))]
+def made_of(pipeline: DataPipeline, use_case: UseCase, landed: Sequence[str]) -> list[dg.AssetKey]:
+    """The landed tables of these names, and what is cleaned of them."""
+    cleaned = [table for table in pipeline.cleaned if table.source in landed]
+    names = [*landed, *(name for table in cleaned for name in (table.name, table.quarantine))]
     return [use_case.key(name) for name in names]

@@ -28,8 +28,13 @@ def tables_by(pipeline: DataPipeline) -> dict[str, By]:
 
 
 def landed_by(pipeline: DataPipeline, by: By) -> list[LandedTable]:
-    """The landed tables that are cut so."""
-    return [table for table in pipeline.landed if table.by == by]
+    """The landed tables that are cut so and made from objects in the landing zone."""
+    return [table for table in pipeline.landed if table.by == by and table.landing]
+
+
+def asked_by(pipeline: DataPipeline, by: By) -> list[LandedTable]:
+    """The landed tables that are cut so and made from rows that are asked for."""
+    return [table for table in pipeline.landed if table.by == by and not table.landing]
 
 
 def require_fitting_partitions(pipeline: DataPipeline, use_case: UseCase) -> None:

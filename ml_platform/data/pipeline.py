@@ -17,6 +17,7 @@ from ml_platform.data.landing_sensors import landing_sensors
 from ml_platform.data.partitioning import require_fitting_partitions, tables_by
 from ml_platform.data.recompute_sensors import recompute_sensors
 from ml_platform.data.references import require_fitting
+from ml_platform.data.source_schedules import source_schedules
 from ml_platform.errors import DefinitionError
 
 _PARTITIONED = "cleaned table with partitions"
@@ -43,6 +44,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     return dg.Definitions(
         assets=[*(landing_spec(use_case, table) for table in pipeline.landed), *assets],
         jobs=list(jobs.values()),
+        schedules=source_schedules(pipeline, use_case, jobs),
         sensors=[
             *landing_sensors(pipeline, use_case, jobs),
             *recompute_sensors(pipeline, use_case, jobs, assets),

@@ -12,6 +12,7 @@ from ml_platform.components.cuts import By
 from ml_platform.components.recomputing import recompute_sensor
 from ml_platform.components.use_case import UseCase
 from ml_platform.data.component import DataPipeline, FeatureTable
+from ml_platform.data.declared_source import source_of
 from ml_platform.data.fallback import sound_again
 from ml_platform.data.look_back import missing_days
 from ml_platform.data.partitioning import tables_by
@@ -55,7 +56,8 @@ class _Causes:
     def sound_again(self, location: StorageLocation, mark: Degradation) -> str | None:
         """The state of what a mark is for, if it is another than was seen, and may do."""
         if mark.table in self._landed:
-            return sound_again(location.landing(), self._landed[mark.table], mark)
+            table = self._landed[mark.table]
+            return sound_again(source_of(self._use_case, table, location), table, mark)
         if mark.table in self._features:
             missing = self._missing(location, self._features[mark.table], mark.partition)
             return None if missing == mark.seen else f"without {missing or 'no day'}"

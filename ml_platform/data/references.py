@@ -51,6 +51,7 @@ def _functions(pipeline: DataPipeline) -> Iterator[tuple[str, str]]:
     for tables in (pipeline.cleaned, pipeline.derived, pipeline.features):
         yield from ((table.name, table.function) for table in tables)
     yield from ((table.name, table.prediction_at) for table in pipeline.features)
+    yield from ((table.name, table.fetch.function) for table in pipeline.landed if table.fetch)
 
 
 def _require_parameters(table: FeatureTable, function: Any, where: str) -> None:

@@ -155,7 +155,7 @@ class Catalog:
 
     def _landed(self) -> Iterator[Table]:
         for each in self.data.landed if self.data else ():
-            facts = {"landing": each.landing, "source": each.source, "licence": each.licence}
+            facts = {"landing": each.origin, "source": each.source, "licence": each.licence}
             yield self._table(
                 each.name,
                 "raw",

@@ -120,14 +120,17 @@ class Datasets:
     def _place(self, asset: str) -> tuple[str, str]:
         """Namespace and name."""
         parts = urlsplit(self._uri(asset))
-        return ("file", parts.path) if parts.scheme == "file" else (f"s3://{parts.netloc}", parts.path.lstrip("/"))
+        is_file = parts.scheme == "file"
+        return ("file", parts.path) if is_file else (f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/"))
 
     def _uri(self, asset: str) -> str:
         kind = self._links.kind(asset) if self._links.has(asset) else "table"
         if kind == "record":
             return f"{self._settings.artifact_uri.rstrip('/')}/records/{asset}"
         if kind == "landing":
-            folder = self._links.pattern(asset).partition("{")[0]
+            folder = self._links.pattern(asset).partition("{")[0].partition("*")[0]
+            if "://" in folder:
+                return folder.rstrip("/")
             return f"{self._settings.landing_uri.rstrip('/')}/{folder}".rstrip("/")
         return f"{self._settings.data_uri.rstrip('/')}/{asset}"
 

@@ -59,14 +59,16 @@ class Partitions(BaseModel):
 
 
 class LandedObject(BaseModel):
-    """One landing object as it was ingested, and what has become of it."""
+    """One landing object as it was ingested, or the rows of a query or function, and what has become of it."""
 
     model_config = ConfigDict(frozen=True)
 
-    path: str = Field(description="Path below the landing zone.")
-    partition: str = Field(description="Partition of the raw table that it became.")
-    sha256: str = Field(description="Hash of the bytes that were ingested.")
-    now: Literal["unchanged", "changed", "gone"] = Field(description="The object that stands there now.")
+    path: str = Field(description="Path below the landing zone, or the URI of rows that were asked for.")
+    partition: str = Field(description="Partition of the raw table that it became, alone or with others.")
+    sha256: str = Field(description="Hash of the bytes, or rows, that were ingested.")
+    now: Literal["unchanged", "changed", "gone", "not asked"] = Field(
+        description="What stands there now; a trace asks no database and calls no function."
+    )
 
 
 class Step(BaseModel):

@@ -137,8 +137,6 @@ class AssetLinks:
         """
         patterns = {name: self.pattern(name) for name in self._graphs if self.kind(name) == "landing"}
         for name, pattern in patterns.items():
-            if path == pattern:
-                return Landing(name, UNPARTITIONED)
             if (partition := partition_in(pattern, path)) is not None:
                 return Landing(name, partition)
         raise UnknownAssetError(
@@ -158,7 +156,7 @@ class AssetLinks:
         return str(self._node(table).metadata[PARTITION_COLUMN])
 
     def pattern(self, landing: str) -> str:
-        """Path below the landing zone, with `{day}` or `{key}` where the partition stands."""
+        """Path below the landing zone, or URI, with `{day}` or `{key}` where the partition stands."""
         return str(self._node(landing).metadata[LANDING_PATTERN])
 
     def _node(self, name: str) -> AssetNode:

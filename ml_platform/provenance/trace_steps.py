@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Self
 from dagster import DagsterInstance
 from pydantic import JsonValue
 
+from ml_platform.data.landed import PARTS
 from ml_platform.provenance.trace import LandedObject, Link, Partitions, Step
 from ml_platform.provenance.trace_history import Made, RunHistory
 from ml_platform.provenance.trace_links import AssetLinks
@@ -166,7 +167,7 @@ class Steps:
         }
         landed = [events[key] for key in keys if key in events and events[key].metadata.get("landing_object")]
         with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-            objects = tuple(pool.map(self._landed, landed))
+            objects = tuple(pool.map(self._landed, (part for each in landed for part in _parts(each))))
         without = [key for key in keys if key not in events]
         unknown = "Dagster's history does not tell of it, as the run was deleted"
         content = _digest(objects)
@@ -176,18 +177,31 @@ class Steps:
             name=self.evidence.links.pattern(name),
             partitions=_partitions(keys),
             content=content,
-            changed_since=tuple(each.partition for each in objects if each.now != "unchanged"),
+            changed_since=tuple(dict.fromkeys(each.partition for each in objects if each.now in ("changed", "gone"))),
             objects=objects,
             facts={"objects": len(objects), "declared_without_object": len(events) - len(landed) or None},
             missing=(f"{_told(without)}: {unknown}.",) if without else (),
         )
 
-    def _landed(self, made: Made) -> LandedObject:
-        path, then = str(made.metadata["landing_object"]), str(made.metadata["landing_sha256"])
+    def _landed(self, part: LandedObject) -> LandedObject:
+        """The part with what stands there now, if it is an object."""
+        if "://" in part.path:
+            return part
         now: Literal["unchanged", "changed", "gone"] = "gone"
         with suppress(FileNotFoundError):
-            now = "unchanged" if sha256(self.evidence.landing.read(path)).hexdigest() == then else "changed"
-        return LandedObject(path=path, partition=made.partition, sha256=then, now=now)
+            is_same = sha256(self.evidence.landing.read(part.path)).hexdigest() == part.sha256
+            now = "unchanged" if is_same else "changed"
+        return part.model_copy(update={"now": now})
+
+
+def _parts(made: Made) -> list[LandedObject]:
+    """What a partition was ingested from, as it was then: one object, or several, or rows."""
+    whole = {str(made.metadata["landing_object"]): made.metadata["landing_sha256"]}
+    parts = made.metadata.get(PARTS) or whole
+    return [
+        LandedObject(path=path, partition=made.partition, sha256=str(then), now="not asked")
+        for path, then in sorted(parts.items())
+    ]
 
 
 def _content(origins: Sequence[Origin]) -> str:

@@ -177,8 +177,9 @@ def _sign(passed: bool) -> Text:
 
 
 def _object(one: LandedObject) -> Text:
-    style = "dim" if one.now == "unchanged" else "bold red"
-    return Text(f"{one.path}  sha256 {one.sha256[:SHORT]}  ").append(f"{one.now} since", style)
+    style = "bold red" if one.now in ("changed", "gone") else "dim"
+    told = "not asked again" if one.now == "not asked" else f"{one.now} since"
+    return Text(f"{one.path}  sha256 {one.sha256[:SHORT]}  ").append(told, style)
 
 
 def _is_out_of_date(step: Step) -> bool:
@@ -201,7 +202,7 @@ def _standing(step: Step) -> Iterator[Text]:
         yield Text(f"changed since: {count}{of}: {_value(list(step.changed_since))}", "bold red")
     elif step.kind == "table" and step.content:
         yield Text("unchanged since", "green")
-    elif len(step.objects) > 1:
+    elif len(step.objects) > 1 and all(one.now == "unchanged" for one in step.objects):
         yield Text(f"all {len(step.objects)} unchanged since", "green")
 
 

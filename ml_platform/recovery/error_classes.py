@@ -26,7 +26,10 @@ WORST_FIRST: tuple[ErrorClass, ...] = ("cancelled", "code", "data", "resource", 
 
 _THROTTLING = re.compile(r"SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|ThroughputExceeded|BandwidthLimit")
 _OUT_OF_MEMORY = re.compile(r"out ?of ?memory|cannot allocate|memory allocation", re.IGNORECASE)
-_DATABASE_IS_BUSY = re.compile(r"locked|busy|connection|timed? ?out|shutting down|starting up|deadlock", re.IGNORECASE)
+_DATABASE_IS_BUSY = re.compile(
+    r"locked|busy|connection|timed? ?out|shutting down|starting up|deadlock|serialize", re.IGNORECASE
+)
+_DATABASE_REFUSES = re.compile(r"authentication|password|access denied|permission denied|does not exist", re.IGNORECASE)
 _PASSING_ERRNOS = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ENETDOWN, errno.ENETUNREACH}
 _PASSING_ERRNOS |= {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ETXTBSY}
 _SCARCE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -142,9 +145,11 @@ def _of_computation(error: BaseException) -> ErrorClass | None:
 
 
 def _of_database(error: BaseException) -> ErrorClass | None:
-    text = str(error)
-    if "is full" in text:
+    text = str(getattr(error, "orig", None) or error)  # what the driver said, without the statement
+    if "is full" in text or says_full(answer_of(error)):
         return "resource"
+    if _DATABASE_REFUSES.search(text):  # by servers, told as a connection that failed
+        return "code"
     return "transient" if _DATABASE_IS_BUSY.search(text) else "code"
 
 
@@ -237,6 +242,7 @@ KNOWN: Mapping[str, ErrorClass | Callable[[BaseException], ErrorClass | None]] =
         "sqlalchemy.exc.OperationalError": _of_database,
         "sqlalchemy.exc.InterfaceError": "transient",
         "psycopg2.OperationalError": _of_database,
+        "psycopg.OperationalError": _of_database,
         "mlflow.exceptions.MlflowException": _of_mlflow,
     }
 )

@@ -1,14 +1,16 @@
 """The component behind `serving/defs.yaml`: promotion, batch predictions, quality and drift of one registered model."""
 
 from collections.abc import Sequence
+from typing import Literal, Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ml_platform.components.freshness import FreshWithin
-from ml_platform.components.names import ModelName, TableName
+from ml_platform.components.names import DatabaseTable, LandingPath, ModelName, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
+from ml_platform.settings import Variable
 
 
 class ChampionRecord(dg.Model, dg.Resolvable):
@@ -36,6 +38,37 @@ class ModelFallback(dg.Model, dg.Resolvable):
     )
 
 
+class PredictionSink(dg.Model, dg.Resolvable):
+    """A place that predictions are sent to: an object a day (`path`), or a database's table (`table`, `url_from`)."""
+
+    name: TableName = Field(description="Name of the table of receipts, the last part of its asset key.")
+    path: LandingPath | None = Field(
+        None, description="Path of a day's object below ML_PLATFORM_EXPORT_URI, with `{day}` in it."
+    )
+    format: Literal["csv", "parquet"] = Field("parquet", description="Format of the objects.")
+    table: DatabaseTable | None = Field(
+        None, description="Table, or schema.table, whose rows of the day are replaced; it is made if it is not there."
+    )
+    url_from: Variable | None = Field(
+        None, description="Environment variable that holds the database's URL as SQLAlchemy takes it."
+    )
+    fresh_within_hours: FreshWithin = None
+
+    @property
+    def destination(self) -> str:
+        """Where it sends, without secrets."""
+        return f"`{self.path}` below ML_PLATFORM_EXPORT_URI" if self.path else f"{self.table} in {self.url_from}"
+
+    @model_validator(mode="after")
+    def is_one_place(self) -> Self:
+        """Refuse no place or two, one object for all days, and a table of no database."""
+        if bool(self.path) == bool(self.table) or bool(self.table) != bool(self.url_from):
+            raise ValueError("a sink has either a `path`, or a `table` and `url_from`")
+        if self.path and ("{day}" not in self.path or "*" in self.path):
+            raise ValueError("`path` has `{day}` in it, and no `*`: each day is an object of its own")
+        return self
+
+
 class PredictionTable(dg.Model, dg.Resolvable):
     """Predictions of a day's rows, made with the champion of that day."""
 
@@ -55,6 +88,7 @@ class PredictionTable(dg.Model, dg.Resolvable):
         description="Who answers while the champion of a day cannot; its days are marked as degraded. Without it, the "
         "run fails and the days keep their last predictions.",
     )
+    sinks: Sequence[PredictionSink] = Field(default=(), description="Where the predictions are sent to.")
     fresh_within_hours: FreshWithin = None
 
 

@@ -51,6 +51,17 @@ def quality_contract(partition_column: str, row: str, task: Task = BINARY) -> ty
     return _schema("Quality", "One day of predictions and how they turned out.", columns)
 
 
+def receipts_contract(partition_column: str) -> type[dy.Schema]:
+    """One day of predictions that was sent somewhere."""
+    columns = {
+        partition_column: dy.Date(primary_key=True, description="Day whose predictions were sent."),
+        "destination": dy.String(description="Where they are: the URI of an object, or a table by its database."),
+        "rows": dy.Int64(min=0, description="Predictions that were sent."),
+        "sha256": dy.String(description="Hash of the object's bytes, or of the rows as CSV."),
+    }
+    return _schema("Receipts", "One day of predictions that was sent.", columns)
+
+
 def require_contract(frame: pl.DataFrame, contract: type[dy.Schema], table: str) -> pl.DataFrame:
     """The frame, if every row holds to the contract.
 

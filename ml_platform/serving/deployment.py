@@ -13,6 +13,8 @@ from ml_platform.serving.drift_asset import drift_asset
 from ml_platform.serving.predictions import predictions_asset
 from ml_platform.serving.quality_asset import quality_asset
 from ml_platform.serving.sensors import DeploymentJobs, deployment_sensors, predictions_schedule
+from ml_platform.serving.sinks_asset import send_job, sink_assets
+from ml_platform.serving.sinks_sensor import sinks_sensor
 from ml_platform.serving.sound_champions import sound_champion
 from ml_platform.serving.tables import days_with_a_model, upstream_table
 
@@ -45,6 +47,8 @@ def build_deployment(deployment: Deployment, use_case: UseCase, task: Task = BIN
         description="Predicts each day with its champion, measures the days whose labels have arrived, and watches for "
         "drift and decay.",
     )
+    sinks = sink_assets(use_case, deployment)
+    send = [send_job(use_case, deployment, sinks)] if sinks else []
     recompute = recompute_sensor(
         f"predict_{use_case.name}_{deployment.predictions.name}_again_on_sound_champion",
         predict,
@@ -61,8 +65,13 @@ def build_deployment(deployment: Deployment, use_case: UseCase, task: Task = BIN
             predictions,
             quality,
             *watched,
+            *sinks,
         ],
-        jobs=[promote, predict],
+        jobs=[promote, predict, *send],
         schedules=[predictions_schedule(deployment, use_case, predict)],
-        sensors=[recompute, *deployment_sensors(deployment, use_case, DeploymentJobs(promote, predict))],
+        sensors=[
+            recompute,
+            *deployment_sensors(deployment, use_case, DeploymentJobs(promote, predict)),
+            *(sinks_sensor(deployment, use_case, job) for job in send),
+        ],
     )

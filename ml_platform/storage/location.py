@@ -42,6 +42,10 @@ class StorageLocation:
         """The landing zone, where upstreams drop objects."""
         return self._objects(self.settings.landing_uri)
 
+    def exports(self) -> ObjectStore:
+        """What leaves the platform as objects."""
+        return self._objects(self.settings.export_uri)
+
     def artifacts(self) -> ObjectStore:
         """The artifacts: models, checkpoints, reports, records and pins."""
         return self._objects(self.settings.artifact_uri)

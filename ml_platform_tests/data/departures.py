@@ -5,7 +5,8 @@ import datetime as dt
 import dataframely as dy
 import polars as pl
 
-from ml_platform.data.landing import Arrived, LandingObject, Layout, read_landing
+from ml_platform.data.landing import LandingObject, Layout, read_landing
+from ml_platform.data.sources import Arrived, Part
 
 NEW_YEAR = dt.date(2013, 1, 1)
 
@@ -48,7 +49,12 @@ DAILY = Layout(RawDepartures, partition_columns=("year", "month", "day"), stampe
 
 def read(data: bytes, layout: Layout = DAILY) -> LandingObject:
     """The object read as that of 1 January."""
-    return read_landing(Arrived("departures/2013-01-01.csv", NEW_YEAR, data), layout)
+    return read_landing(arrived("departures/2013-01-01.csv", NEW_YEAR, data), layout)
+
+
+def arrived(name: str, partition: dt.date | None, data: bytes) -> Arrived:
+    """A partition that is one object."""
+    return Arrived(name, partition, (Part(name, data),))
 
 
 def departures(*rows: tuple[dt.date | None, str, int, int | None]) -> pl.DataFrame:

@@ -1,7 +1,6 @@
 """What can be wrong with one landing object, and what its reader is told."""
 
 import datetime as dt
-import gzip
 import io
 
 import dataframely as dy
@@ -10,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.data.landing import Arrived, Layout, missing_object, read_landing, read_many, refusal
+from ml_platform.data.landing import Layout, read_landing, read_many, refusal
+from ml_platform.data.landing_formats import Reading
+from ml_platform.data.source_objects import missing_object
 from ml_platform.errors import (
     LandingColumnsError,
     LandingError,
@@ -18,7 +19,7 @@ from ml_platform.errors import (
     LandingObjectUnreadableError,
     LandingPartitionError,
 )
-from ml_platform_tests.data.departures import DAILY, DEPARTURES, HEADER, NEW_YEAR, ROWS, RawDepartures, read
+from ml_platform_tests.data.departures import DAILY, DEPARTURES, HEADER, NEW_YEAR, ROWS, RawDepartures, arrived, read
 
 NAME = "departures/2013-01-01.csv"
 
@@ -50,7 +51,7 @@ def test_an_object_is_identified_by_the_hash_and_size_of_its_bytes() -> None:
     assert same.size_bytes == len(DEPARTURES)
 
 
-@pytest.mark.parametrize(("data", "got"), [(b"", "0 bytes"), (HEADER, "a header and no row")])
+@pytest.mark.parametrize(("data", "got"), [(b"", "0 bytes"), (HEADER, "columns and no row")])
 def test_an_object_without_a_row_is_empty(data: bytes, got: str) -> None:
     with pytest.raises(LandingObjectEmptyError, match=f"{NAME} is empty.*got {got}.*published before stands"):
         read(data)
@@ -148,7 +149,7 @@ def test_one_date_column_can_say_the_day() -> None:
 
 def test_several_bad_objects_are_told_in_one_error() -> None:
     days = [NEW_YEAR + dt.timedelta(days=n) for n in range(3)]
-    objects = [Arrived(f"{day}.csv", day, data) for day, data in zip(days, (DEPARTURES, b"", ROWS), strict=True)]
+    objects = [arrived(f"{day}.csv", day, data) for day, data in zip(days, (DEPARTURES, b"", ROWS), strict=True)]
     errors = list(read_many(objects, DAILY).errors.values())
     told = str(refusal(errors, tried=3))
     assert "2 of 3 landing objects cannot be ingested" in told
@@ -156,14 +157,14 @@ def test_several_bad_objects_are_told_in_one_error() -> None:
 
 
 def test_one_bad_object_of_several_has_its_own_error_and_the_others_are_read() -> None:
-    batch = read_many([Arrived("a", NEW_YEAR, DEPARTURES), Arrived("b", NEW_YEAR, b"")], DAILY)
+    batch = read_many([arrived("a", NEW_YEAR, DEPARTURES), arrived("b", NEW_YEAR, b"")], DAILY)
     assert (list(batch.objects), list(batch.errors)) == (["a"], ["b"])
     assert isinstance(refusal(list(batch.errors.values()), tried=2), LandingObjectEmptyError)
 
 
 def test_objects_are_read_in_the_order_given() -> None:
-    second = Arrived("b", dt.date(2013, 1, 2), DEPARTURES.replace(b"2013,1,1", b"2013,1,2"))
-    batch = read_many([second, Arrived("a", NEW_YEAR, DEPARTURES)], DAILY)
+    second = arrived("b", dt.date(2013, 1, 2), DEPARTURES.replace(b"2013,1,1", b"2013,1,2"))
+    batch = read_many([second, arrived("a", NEW_YEAR, DEPARTURES)], DAILY)
     assert batch.frame["day"].to_list() == [2, 2, 2, 1, 1, 1]
     assert list(batch.objects) == ["b", "a"]
 
@@ -177,31 +178,11 @@ def test_a_missing_object_says_how_to_declare_that_there_is_none() -> None:
     assert "`ml-platform keys remove` takes one away" in str(missing_object(NAME, "key"))
 
 
-def test_gzip_json_lines_and_parquet_hold_the_same_rows() -> None:
-    frame = read(DEPARTURES).frame.drop("landing_day")
-    parquet = io.BytesIO()
-    frame.write_parquet(parquet)
-    json_lines = frame.with_columns(pl.col("due_at").dt.to_string("%Y-%m-%dT%H:%M:%SZ")).write_ndjson().encode()
-    for fmt, data in (("csv.gz", gzip.compress(DEPARTURES)), ("jsonl", json_lines), ("parquet", parquet.getvalue())):
-        assert read(data, DAILY._replace(format=fmt)).frame.equals(read(DEPARTURES).frame), fmt
-
-
-@pytest.mark.parametrize(
-    ("fmt", "what"), [("csv.gz", "is truncated"), ("jsonl", "line 1"), ("parquet", "is truncated")]
-)
-def test_another_format_that_was_cut_is_unreadable(fmt: str, what: str) -> None:
-    parquet = io.BytesIO()
-    pl.DataFrame({"year": [2013]}).write_parquet(parquet)
-    data = {"csv.gz": gzip.compress(DEPARTURES), "jsonl": b'{"year": 2013}', "parquet": parquet.getvalue()}[fmt]
-    with pytest.raises(LandingObjectUnreadableError, match=what):
-        read(data[:-8], DAILY._replace(format=fmt))
-
-
 def test_a_parquet_value_that_the_declared_type_cannot_hold_is_of_another_type() -> None:
     file = io.BytesIO()
     read(DEPARTURES).frame.drop("landing_day").with_columns(flight=pl.lit(7.5)).write_parquet(file)
     with pytest.raises(LandingObjectUnreadableError, match=r"'flight' is Int64, 3 values are not, first 7.5 in row 1"):
-        read(file.getvalue(), DAILY._replace(format="parquet"))
+        read(file.getvalue(), DAILY._replace(reading=Reading("parquet")))
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1).filter(
@@ -217,5 +198,5 @@ def test_what_was_written_as_csv_is_read_back_equal(rows: list[tuple[str, int, f
         pl.lit(2013).alias("year"), month=1, day=1, due_at=pl.lit(dt.datetime(2013, 1, 1, 12, tzinfo=dt.UTC))
     )
     data = written.write_csv(null_value="NA", datetime_format="%Y-%m-%dT%H:%M:%SZ").encode()
-    found = read_landing(Arrived(NAME, NEW_YEAR, data), DAILY._replace(stamped=None)).frame
+    found = read_landing(arrived(NAME, NEW_YEAR, data), DAILY._replace(stamped=None)).frame
     assert found.equals(written.select(found.columns).cast(dict(found.schema)))

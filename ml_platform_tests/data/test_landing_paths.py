@@ -32,11 +32,28 @@ def test_a_key_is_found_in_the_path_that_is_made_of_it(key: str, landing: str) -
         ("{key}/{key}.csv", "a/b.csv"),
         ("raw/{day}.csv", "raw/2013-02-30.csv"),
         ("raw/{day}.csv", "raw/20130205.csv"),
-        ("raw.csv", "raw.csv"),
+        ("raw.csv", "other.csv"),
+        ("raw/{day}/*.csv", "raw/2013-01-01/a/b.csv"),
+        ("raw/{day}-*.csv", "raw/2013-02-30-a.csv"),
     ],
 )
 def test_a_path_that_is_of_no_partition_is_none(landing: str, path: str) -> None:
     assert partition_in(landing, path) is None
+
+
+@pytest.mark.parametrize(
+    ("landing", "path", "partition"),
+    [
+        ("raw.csv", "raw.csv", "all"),
+        ("raw/*.csv", "raw/a.csv", "all"),
+        ("raw/{day}/*.csv", "raw/2013-01-01/.csv", "2013-01-01"),
+        ("raw/{day}-*.csv", "raw/2013-01-01-2013-01-02-x.csv", "2013-01-01"),
+        ("{key}/*/*.csv", "a*b/c/d.csv", "a*b"),
+        ("sql://SHOP_URL/orders/{day}", "sql://SHOP_URL/orders/2013-01-01", "2013-01-01"),
+    ],
+)
+def test_the_path_of_one_of_many_objects_says_its_partition(landing: str, path: str, partition: str) -> None:
+    assert partition_in(landing, path) == partition
 
 
 @pytest.mark.parametrize("key", ["", "all", "a/b", "a\\b", "a...b", "a\nb", "\udcff", "\u200b", "x" * 201])
@@ -48,6 +65,9 @@ def test_what_nobody_could_read_or_choose_is_no_key(key: str) -> None:
     ("landing", "more", "told"),
     [
         ("raw/{day}/{key}.csv", {}, "not by both"),
+        ("raw/{key}-*.csv", {}, "leaves open where the key ends"),
+        ("raw/{day}", {}, "does not say the format"),
+        ("raw.csv", {"fetch": {"function": "m:f", "by": "day"}}, "a landed table has one source"),
         ("raw/{park}.csv", {}, "braces are for `{day}` or `{key}` alone"),
         ("raw/{day}.csv", {"key_column": "park"}, "`key_column` is for tables whose `landing` has `{key}` in it"),
         ("raw/{key}.csv", {"days_without_object": ["2013-01-01"]}, "`days_without_object` is for tables"),

@@ -15,7 +15,8 @@ from ml_platform.contracts.columns import MASK, personal
 from ml_platform.data.audit import audit
 from ml_platform.data.checks import require_all_accepted, require_no_leak
 from ml_platform.data.component import DataPipeline
-from ml_platform.data.landing import Arrived, Layout, read_landing
+from ml_platform.data.landing import Layout, read_landing
+from ml_platform.data.landing_formats import Reading
 from ml_platform.data.pipeline import build_pipeline
 from ml_platform.errors import ContractViolatedError, LandingError, LeakageError
 from ml_platform.point_in_time.audit import KnowledgeAudit, Leak
@@ -24,6 +25,7 @@ from ml_platform.storage.io_managers import DeltaTableIOManager
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.resources import storage_resources
 from ml_platform.use_cases.flights import cleaning
+from ml_platform_tests.data.departures import arrived
 from ml_platform_tests.data.landing_zone import FLIGHT_COLUMNS, flight_line, flights_object, land_days
 
 CANARY = "NCANARY7"
@@ -83,7 +85,7 @@ def a_flight(number: int, *, delay: int = 5) -> str:
 
 def told(object_: bytes) -> str:
     with pytest.raises(LandingError) as caught:
-        read_landing(Arrived("passengers.csv", None, object_), Layout(Passengers))
+        read_landing(arrived("passengers.csv", None, object_), Layout(Passengers))
     return str(caught.value)
 
 
@@ -141,7 +143,7 @@ def test_an_object_without_a_header_line_does_not_show_what_its_first_row_holds_
 
 def test_a_line_that_is_no_record_is_not_shown() -> None:
     with pytest.raises(LandingError) as caught:
-        read_landing(Arrived("p.jsonl", None, f'["{CANARY}"]\n'.encode()), Layout(Passengers, format="jsonl"))
+        read_landing(arrived("p.jsonl", None, f'["{CANARY}"]\n'.encode()), Layout(Passengers, reading=Reading("jsonl")))
     assert "got a list" in str(caught.value)
     assert CANARY not in str(caught.value)
 

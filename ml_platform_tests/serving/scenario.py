@@ -36,10 +36,16 @@ LATE_BY_CARRIER = Baseline(
 )
 
 
-def deployment(*, requires_approval: bool = False, has_fallback: bool = True, **quality: Any) -> Deployment:
-    """The deployment of flights as its YAML declares it, with other limits if given."""
+def deployment(
+    *,
+    requires_approval: bool = False,
+    has_fallback: bool = True,
+    sinks: Sequence[Mapping[str, Any]] = (),
+    **quality: Any,
+) -> Deployment:
+    """The deployment of flights as its YAML declares it, with other limits, and with sinks, if given."""
     attributes = yaml.safe_load((FOLDER / "serving/defs.yaml").read_text())["attributes"]
-    attributes["predictions"] |= {} if has_fallback else {"fallback": None}
+    attributes["predictions"] |= {"sinks": sinks, **({} if has_fallback else {"fallback": None})}
     attributes["champion"] |= {"requires_approval": requires_approval}
     attributes["quality"] |= {"fewest_labels": 2, **quality}
     return Deployment.model_validate(attributes)

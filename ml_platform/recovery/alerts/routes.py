@@ -10,11 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from ml_platform.recovery.alerts.alert import SEVERITIES, Alert, Severity
-from ml_platform.settings import Settings
+from ml_platform.settings import Settings, Variable
 from ml_platform.typed_yaml import load_typed
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
 
 class _Part(BaseModel):
