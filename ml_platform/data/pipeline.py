@@ -8,6 +8,8 @@ from ml_platform.components.automation_sensor import Job
 from ml_platform.components.changes import changes_sensor
 from ml_platform.components.cuts import By
 from ml_platform.components.use_case import UseCase
+from ml_platform.data.by_day import by_day_asset
+from ml_platform.data.by_day_sensor import by_day_sensor
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.features import feature_asset
@@ -30,12 +32,15 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     require_fitting_partitions(pipeline, use_case)
     by = tables_by(pipeline)
     landed = {table.name: table for table in pipeline.landed}
+    made = {table.name: table for table in pipeline.made}
     cleaned = {table.name: table for table in pipeline.cleaned}
+    readable = cleaned | {table.name: table for table in pipeline.derived}
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
         *(cleaned_asset(use_case, table, landed[table.source]) for table in pipeline.cleaned),
         *(derived_asset(use_case, table, cleaned[table.source], by[table.name]) for table in pipeline.derived),
-        *(feature_asset(use_case, table, cleaned, by[table.name]) for table in pipeline.features),
+        *(feature_asset(use_case, table, readable, by[table.name]) for table in pipeline.features),
+        *(by_day_asset(use_case, table, made[table.source]) for table in pipeline.by_day),
     ]
     following = [key for asset in assets if asset.automation_conditions_by_key for key in asset.keys]
     jobs = _jobs(use_case, by, assets)
@@ -46,6 +51,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
             *landing_sensors(pipeline, use_case, jobs),
             *recompute_sensors(pipeline, use_case, jobs, assets),
             *([changes_sensor(use_case, following)] if following else []),
+            *([by_day_sensor(pipeline, use_case, jobs["day"], jobs["key"])] if pipeline.by_day else []),
         ],
     )
 
@@ -75,9 +81,10 @@ def _jobs(use_case: UseCase, by: Mapping[str, By], assets: Sequence[dg.AssetsDef
 
 
 def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:
-    landed, cleaned = [table.name for table in pipeline.landed], [table.name for table in pipeline.cleaned]
-    others = [table.name for table in pipeline.derived] + [table.name for table in pipeline.features]
-    declared = landed + cleaned + others + [table.quarantine for table in pipeline.cleaned]
+    landed = [table.name for table in pipeline.landed]
+    by_day = [table.name for table in pipeline.by_day]
+    quarantines = [table.quarantine for table in pipeline.cleaned]
+    declared = [*landed, *(table.name for table in pipeline.made), *by_day, *quarantines]
     if repeated := sorted({name for name in declared if declared.count(name) > 1}):
         raise DefinitionError(
             f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once."
@@ -101,6 +108,9 @@ def _references(pipeline: DataPipeline) -> Iterator[tuple[str, str, set[str]]]:
         yield from ((clean.name, reference, whole) for reference in clean.references)
     for derived in pipeline.derived:
         yield derived.name, derived.source, cleaned - whole
+    rows = (cleaned - whole).union(table.name for table in pipeline.derived)
     for features in pipeline.features:
-        yield features.name, features.rows, cleaned - whole
+        yield features.name, features.rows, rows
         yield from ((features.name, history.table, cleaned - whole) for history in features.inputs)
+    for table in pipeline.by_day:
+        yield table.name, table.source, rows.union(features.name for features in pipeline.features)

@@ -37,6 +37,7 @@ def _of(catalog: Catalog) -> Iterator[dg.Definitions]:
     """The assets of one use case, the assets of other locations that they follow, and their jobs."""
     catalog.require_no_personal_slices()
     catalog.require_known_baseline()
+    catalog.require_tables_by_day()
     use_case = catalog.use_case
     for config in catalog.models:
         cards = card_asset(catalog, config)
