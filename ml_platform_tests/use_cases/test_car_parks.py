@@ -19,7 +19,7 @@ from ml_platform.use_cases.car_parks.cleaning import clean_readings, outlooks
 from ml_platform.use_cases.car_parks.contract import OccupancyFeatures, Outlooks, Readings
 from ml_platform.use_cases.car_parks.features import occupancy_features, prediction_at
 
-KEY, PLACES = ["car_park", "read_at", "horizon_minutes"], {"North": 200, "South": 400}
+KEY, PLACES = ["car_park", "local_date", "read_at", "horizon_minutes"], {"North": 200, "South": 400}
 FIRST_DAY, DAYS = dt.date(2016, 10, 24), 12  # clocks are put back on the seventh
 
 
@@ -195,5 +195,5 @@ def test_a_model_or_predictions_over_a_table_by_key_are_refused(tmp_path: Path, 
 
 
 def test_online_answers_are_refused_with_the_place_of_the_batch() -> None:
-    with pytest.raises(DefinitionError, match="cut by day from tables by key. .* car_parks/occupancy_predictions"):
+    with pytest.raises(DefinitionError, match=r"cut by day from tables by key\. .* car_parks/occupancy_predictions"):
         online_model("car_park_occupancy")

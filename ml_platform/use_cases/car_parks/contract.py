@@ -59,7 +59,7 @@ class Outlooks(dy.Schema):
         primary_key=True, time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Instant of the reading."
     )
     horizon_minutes = dy.Int16(primary_key=True, metadata=ALWAYS, description="Minutes from the half hour to the next.")
-    local_date = dy.Date(metadata=ALWAYS, description="Date in Birmingham.")
+    local_date = dy.Date(primary_key=True, metadata=ALWAYS, description="Date in Birmingham.")
     slot_then = dy.Int16(max=LAST_SLOT, metadata=ALWAYS, description="The half hour that is forecast.")
     slot = dy.Int16(metadata=ALWAYS, description="The half hour of the reading; 16 is 08:00.")
     then_at = dy.Datetime(
@@ -81,7 +81,7 @@ class OccupancyFeatures(dy.Schema):
         primary_key=True, time_zone="UTC", time_unit="us", metadata=ALWAYS, description="Instant of the reading."
     )
     horizon_minutes = dy.Int16(primary_key=True, metadata=ALWAYS, description="Minutes ahead.")
-    local_date = dy.Date(metadata=ALWAYS, description="Date in Birmingham.")
+    local_date = dy.Date(primary_key=True, metadata=ALWAYS, description="Date in Birmingham.")
     slot_then = dy.Int16(metadata=ALWAYS, description="The half hour that is forecast; 16 is 08:00.")
     weekday = dy.Int16(min=1, max=7, metadata=ALWAYS, description="Day of the week; Monday is 1.")
     places = dy.Int64(nullable=True, metadata=AS_READ, description="Places of the car park.")
