@@ -120,7 +120,9 @@ def test_an_older_version_without_a_kept_card_has_no_evaluation_any_more(carded:
 
 
 def test_a_model_that_nobody_declares_is_refused_with_those_that_are(carded: Carded) -> None:
-    with pytest.raises(ModelNotFoundError, match="Expected one of bike_demand, car_park_occupancy, flights_delay; got 'flights'"):
+    with pytest.raises(
+        ModelNotFoundError, match="Expected one of bike_demand, car_park_occupancy, flights_delay; got 'flights'"
+    ):
         model_card(carded.evidence(), "flights", 1)
 
 
