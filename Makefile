@@ -26,7 +26,7 @@ help: ## What can be done here
 
 setup: $(READY) ## Make the virtual environment, once
 
-demo: $(READY) ## A year of real flights, from landing to predictions, with a summary; or USE_CASE=bike_demand
+demo: $(READY) ## A year of real flights, from landing to predictions, with a summary; or USE_CASE=bike_demand, car_parks
 	@$(ON) $(BIN)/ml-platform demo $(USE_CASE)
 
 summary: $(READY) ## What the last demo left

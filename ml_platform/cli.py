@@ -45,12 +45,12 @@ SameAs = Annotated[
 ]
 
 
-UseCaseName = Annotated[str, typer.Argument(help="A use case with an upstream: flights or bike_demand.")]
+UseCaseName = Annotated[str, typer.Argument(help="A use case with an upstream: flights, bike_demand or car_parks.")]
 
 
 @app.command()
 def demo(use_case: UseCaseName = "flights") -> None:
-    """A year of real flights, or nine of bike rides: landed, cleaned, learnt from and predicted, then summed up."""
+    """One use case on real data: landed, cleaned, learnt from and predicted, then summed up."""
     from ml_platform.demo.run import run_demo
     from ml_platform.demo.summary import collect
     from ml_platform.demo.tables import show

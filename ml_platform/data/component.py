@@ -230,7 +230,7 @@ class FeatureTable(dg.Model, dg.Resolvable):
 
     name: TableName = Field(description="Name of the table, the last part of its asset key.")
     description: str = Field(description="Grain and prediction time, in one sentence; shown in the UI.")
-    rows: str = Field(description="Name of the cleaned table whose rows are predicted for.")
+    rows: str = Field(description="Name of the cleaned or derived table whose rows are predicted for.")
     prediction_at: str = Field(description="`module:function` that adds the instant `prediction_at` to each row.")
     function: str = Field(
         description="`module:function(rows, **inputs)` that returns one row of features for each row."
@@ -244,6 +244,16 @@ class FeatureTable(dg.Model, dg.Resolvable):
     fresh_within_hours: FreshWithin = None
 
 
+class TableByDay(dg.Model, dg.Resolvable):
+    """The rows of a table by key, those of all keys, cut by day: for what reads days, such as models."""
+
+    name: TableName = Field(description="Name of the table, the last part of its asset key.")
+    description: str = Field(description="Grain and unit, in one sentence; shown in the UI.")
+    source: str = Field(description="Name of the table by key that has the rows; its contract holds here too.")
+    partition_column: str = Field(description="Column of dates that says which day a row belongs to.")
+    fresh_within_hours: FreshWithin = None
+
+
 @dg.scaffold_with(UseCaseScaffolder)
 class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
     """Turns what sources deliver into raw, clean, derived and feature tables of one use case."""
@@ -254,6 +264,14 @@ class DataPipeline(dg.Component, dg.Model, dg.Resolvable):
         default=(), description="Tables derived from one cleaned table, such as labels."
     )
     features: Sequence[FeatureTable] = Field(default=(), description="Feature tables.")
+    by_day: Sequence[TableByDay] = Field(
+        default=(), description="Tables by key cut by day, of all keys together; models and predictions read these."
+    )
+
+    @property
+    def made(self) -> "list[CleanedTable | DerivedTable | FeatureTable]":
+        """The tables that a function makes of others, cleaned ones first."""
+        return [*self.cleaned, *self.derived, *self.features]
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks and jobs of the pipeline.

@@ -20,7 +20,7 @@ from ml_platform.components.use_case import UseCase
 from ml_platform.data.audit import Audited, Quarantine, audit
 from ml_platform.data.calling import quoting_no_personal_value
 from ml_platform.data.checks import ROWS_MEET_THE_CONTRACT, contract_check, require_all_accepted, require_no_leak
-from ml_platform.data.component import CleanedTable, FeatureTable
+from ml_platform.data.component import CleanedTable, DerivedTable, FeatureTable
 from ml_platform.data.look_back import Published, bridge, days_back
 from ml_platform.data.specs import declared_spec
 from ml_platform.errors import PartitionNotPublishedError
@@ -31,14 +31,13 @@ from ml_platform.storage.io_managers import DeltaTableIOManager, Publishable
 
 ONE_DAY = dt.timedelta(days=1)
 TRIED_DAYS = 8
+Source = CleanedTable | DerivedTable
 Events = Iterator[dg.Output[Publishable] | dg.AssetCheckResult]
 
 FEATURES_USE_ONLY_WHAT_WAS_KNOWN = "features_use_only_what_was_known"
 
 
-def feature_asset(
-    use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, CleanedTable], by: By
-) -> dg.AssetsDefinition:
+def feature_asset(use_case: UseCase, table: FeatureTable, cleaned: Mapping[str, Source], by: By) -> dg.AssetsDefinition:
     """The feature table: built from masked inputs, then recomputed at sampled instants with the future hidden."""
     contracts = {name: use_case.resolve(cleaned[name].contract) for name in _tables(table)}
     function, prediction_at = use_case.resolve(table.function), use_case.resolve(table.prediction_at)
@@ -125,9 +124,7 @@ def _contents(context: dg.AssetExecutionContext, table: FeatureTable, published:
     }
 
 
-def _in_reach(
-    frame: pl.LazyFrame, source: CleanedTable, table: FeatureTable, partitions: Sequence[str]
-) -> pl.DataFrame:
+def _in_reach(frame: pl.LazyFrame, source: Source, table: FeatureTable, partitions: Sequence[str]) -> pl.DataFrame:
     """The rows of the partitions to compute and of the days that they look back to."""
     column, look_back = source.partition_column or "", max(_tables(table).values())
     if not look_back:
@@ -162,7 +159,7 @@ class _Given(NamedTuple):
 def _given(
     use_case: UseCase,
     table: FeatureTable,
-    cleaned: Mapping[str, CleanedTable],
+    cleaned: Mapping[str, Source],
     contracts: Mapping[str, type[dy.Schema]],
     frames: Mapping[str, pl.LazyFrame],
     partitions: Sequence[str],
@@ -181,7 +178,7 @@ def _given(
 
 
 def _spine(
-    use_case: UseCase, table: FeatureTable, rows: KnownTable, source: CleanedTable, partitions: Sequence[str]
+    use_case: UseCase, table: FeatureTable, rows: KnownTable, source: Source, partitions: Sequence[str]
 ) -> KnownTable:
     """The rows of the partitions to compute, out of a table that was read with its look-back.
 
@@ -203,7 +200,7 @@ def _spine(
 def _experiment(
     use_case: UseCase,
     table: FeatureTable,
-    cleaned: Mapping[str, CleanedTable],
+    cleaned: Mapping[str, Source],
     known: Mapping[str, KnownTable],
     function: FeatureFunction,
     prediction_at: PredictionTime,

@@ -39,6 +39,8 @@ def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.Senso
     tables = landed_by(pipeline, "day")
     references = references_of(pipeline, tables)
     features = [use_case.key(table.name) for table in _features_by_day(pipeline)]
+    cut = {table.name for table in pipeline.by_day}  # these are made of all keys, and follow them
+    own = [use_case.key(name) for name, by in tables_by(pipeline).items() if by == "day" and name not in cut]
 
     def days(context: dg.SensorEvaluationContext) -> Wanted | Wait:
         location = location_of(context)
@@ -56,7 +58,7 @@ def days_sensor(pipeline: DataPipeline, use_case: UseCase, job: Job) -> dg.Senso
 
     requests = Requests(
         keys_in_order(use_case.by_day),
-        assets=lambda asked: features if asked.follows else None,
+        assets=lambda asked: features if asked.follows else own if cut else None,
         after=looking_back,
     )
     return content_sensor(

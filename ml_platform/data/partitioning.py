@@ -24,7 +24,8 @@ def tables_by(pipeline: DataPipeline) -> dict[str, By]:
     for clean in pipeline.cleaned:
         found[clean.name] = found[clean.quarantine] = found[clean.source]
     found |= {derived.name: found[derived.source] for derived in pipeline.derived}
-    return found | {features.name: found[features.rows] for features in pipeline.features}
+    found |= {features.name: found[features.rows] for features in pipeline.features}
+    return found | {table.name: "day" for table in pipeline.by_day}
 
 
 def landed_by(pipeline: DataPipeline, by: By) -> list[LandedTable]:
@@ -46,10 +47,10 @@ def require_fitting_partitions(pipeline: DataPipeline, use_case: UseCase) -> Non
     where, by = f"use_cases/{use_case.name}/data/defs.yaml", tables_by(pipeline)
     if "key" in by.values():
         _ = use_case.by_key  # raises where nothing says what the keys are
-    made: list[CleanedTable | DerivedTable | FeatureTable] = [*pipeline.cleaned, *pipeline.derived, *pipeline.features]
     problems = [
-        *(problem for table in made for problem in _of_column(table, by[table.name], use_case)),
+        *(problem for table in pipeline.made for problem in _of_column(table, by[table.name], use_case)),
         *(problem for table in pipeline.features for problem in _of_inputs(table, by)),
+        *_of_tables_by_day(pipeline, by, use_case),
         *_of_key_columns(pipeline, use_case),
     ]
     if problems:
@@ -77,6 +78,20 @@ def _of_inputs(table: FeatureTable, by: dict[str, By]) -> Iterator[str]:
         elif by[table.name] == "key" and (history.look_back_days or history.last_known_within_days):
             back = f"'{table.name}' looks back on '{history.table}', whose partition holds all the time of a key"
             yield f"{back}: leave out look_back_days and last_known_within_days"
+
+
+def _of_tables_by_day(pipeline: DataPipeline, by: dict[str, By], use_case: UseCase) -> Iterator[str]:
+    sources = {table.name: table for table in pipeline.made}
+    for table in pipeline.by_day:
+        contract: type[dy.Schema] = use_case.resolve(sources[table.source].contract)
+        found = contract.columns().get(table.partition_column)
+        if by[table.source] != "key":
+            cut = _TOLD[by[table.source]]
+            yield f"'{table.name}' of by_day is cut from '{table.source}', which is {cut}: read that one where days are"
+        elif found is None or found.dtype != pl.Date():
+            got = f"a {found.dtype}" if found else "no column of that name"
+            column = f"partition_column '{table.partition_column}'"
+            yield f"'{table.name}' of by_day has the {column}, which has to be a Date of {contract.__name__}, not {got}"
 
 
 def _of_key_columns(pipeline: DataPipeline, use_case: UseCase) -> Iterator[str]:

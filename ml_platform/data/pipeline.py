@@ -9,6 +9,8 @@ from ml_platform.components.changes import changes_sensor
 from ml_platform.components.cuts import By
 from ml_platform.components.places import place, unknown
 from ml_platform.components.use_case import UseCase
+from ml_platform.data.by_day import by_day_asset
+from ml_platform.data.by_day_sensor import by_day_sensor
 from ml_platform.data.cleaned import cleaned_asset, derived_asset
 from ml_platform.data.component import DataPipeline
 from ml_platform.data.features import feature_asset
@@ -20,7 +22,7 @@ from ml_platform.data.references import require_fitting
 from ml_platform.data.source_schedules import source_schedules
 from ml_platform.errors import DefinitionError
 
-_PARTITIONED = "cleaned table with partitions"
+_PARTITIONED, _ROWS = "cleaned table with partitions", "cleaned or derived table with partitions"
 
 
 def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
@@ -32,12 +34,15 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
     require_sound(pipeline, use_case)
     by = tables_by(pipeline)
     landed = {table.name: table for table in pipeline.landed}
+    made = {table.name: table for table in pipeline.made}
     cleaned = {table.name: table for table in pipeline.cleaned}
+    readable = cleaned | {table.name: table for table in pipeline.derived}
     assets = [
         *(landed_asset(use_case, table) for table in pipeline.landed),
         *(cleaned_asset(use_case, table, landed[table.source]) for table in pipeline.cleaned),
         *(derived_asset(use_case, table, cleaned[table.source], by[table.name]) for table in pipeline.derived),
-        *(feature_asset(use_case, table, cleaned, by[table.name]) for table in pipeline.features),
+        *(feature_asset(use_case, table, readable, by[table.name]) for table in pipeline.features),
+        *(by_day_asset(use_case, table, made[table.source]) for table in pipeline.by_day),
     ]
     following = [key for asset in assets if asset.automation_conditions_by_key for key in asset.keys]
     jobs = _jobs(use_case, by, assets)
@@ -49,6 +54,7 @@ def build_pipeline(pipeline: DataPipeline, use_case: UseCase) -> dg.Definitions:
             *landing_sensors(pipeline, use_case, jobs),
             *recompute_sensors(pipeline, use_case, jobs, assets),
             *([changes_sensor(use_case, following)] if following else []),
+            *([by_day_sensor(pipeline, use_case, jobs["day"], jobs["key"])] if pipeline.by_day else []),
         ],
     )
 
@@ -89,9 +95,10 @@ def _jobs(use_case: UseCase, by: Mapping[str, By], assets: Sequence[dg.AssetsDef
 
 
 def _require_declared(pipeline: DataPipeline, use_case: UseCase) -> None:
-    landed, cleaned = [table.name for table in pipeline.landed], [table.name for table in pipeline.cleaned]
-    others = [table.name for table in pipeline.derived] + [table.name for table in pipeline.features]
-    declared = landed + cleaned + others + [table.quarantine for table in pipeline.cleaned]
+    landed = [table.name for table in pipeline.landed]
+    by_day = [table.name for table in pipeline.by_day]
+    quarantines = [table.quarantine for table in pipeline.cleaned]
+    declared = [*landed, *(table.name for table in pipeline.made), *by_day, *quarantines]
     if repeated := sorted({name for name in declared if declared.count(name) > 1}):
         raise DefinitionError(
             f"use_cases/{use_case.name}/data/defs.yaml declares {', '.join(repeated)} more than once."
@@ -112,7 +119,11 @@ def _references(pipeline: DataPipeline) -> Iterator[tuple[list[str | int], str, 
             yield ["cleaned", n, "references", i], "cleaned table without partitions", reference, whole
     for n, derived in enumerate(pipeline.derived):
         yield ["derived", n, "source"], _PARTITIONED, derived.source, cleaned - whole
+    rows = (cleaned - whole).union(table.name for table in pipeline.derived)
     for n, features in enumerate(pipeline.features):
-        yield ["features", n, "rows"], _PARTITIONED, features.rows, cleaned - whole
+        yield ["features", n, "rows"], _ROWS, features.rows, rows
         for i, history in enumerate(features.inputs):
             yield ["features", n, "inputs", i, "table"], _PARTITIONED, history.table, cleaned - whole
+    for n, cut in enumerate(pipeline.by_day):
+        made = rows.union(features.name for features in pipeline.features)
+        yield ["by_day", n, "source"], "cleaned, derived or feature table", cut.source, made

@@ -28,14 +28,13 @@ def require_fitting(pipeline: DataPipeline, use_case: UseCase) -> None:
         found = use_case.resolve(contract)
         if not (isinstance(found, type) and issubclass(found, dy.Schema)):
             raise _not_a(table, contract, found, "a contract: a subclass of dataframely.Schema", where)
-    daily: list[CleanedTable | DerivedTable | FeatureTable] = [*pipeline.cleaned, *pipeline.derived, *pipeline.features]
-    for made in daily:
+    for made in pipeline.made:
         _require_partition_that_may_be_shown(made, use_case.resolve(made.contract), where)
     for table, function in _functions(pipeline):
         found = use_case.resolve(function)
         if not inspect.isfunction(found):
             raise _not_a(table, function, found, "a function", where)
-    contracts = {table.name: use_case.resolve(table.contract) for table in pipeline.cleaned}
+    contracts = {table.name: use_case.resolve(table.contract) for table in pipeline.made}
     for features in pipeline.features:
         for name in (features.rows, *(history.table for history in features.inputs)):
             knowledge(contracts[name])
@@ -43,13 +42,11 @@ def require_fitting(pipeline: DataPipeline, use_case: UseCase) -> None:
 
 
 def _contracts(pipeline: DataPipeline) -> Iterator[tuple[str, str]]:
-    for tables in (pipeline.landed, pipeline.cleaned, pipeline.derived, pipeline.features):
-        yield from ((table.name, table.contract) for table in tables)
+    yield from ((table.name, table.contract) for table in (*pipeline.landed, *pipeline.made))
 
 
 def _functions(pipeline: DataPipeline) -> Iterator[tuple[str, str]]:
-    for tables in (pipeline.cleaned, pipeline.derived, pipeline.features):
-        yield from ((table.name, table.function) for table in tables)
+    yield from ((table.name, table.function) for table in pipeline.made)
     yield from ((table.name, table.prediction_at) for table in pipeline.features)
     yield from ((table.name, table.fetch.function) for table in pipeline.landed if table.fetch)
 

@@ -1,6 +1,6 @@
 """What the demonstration's upstreams share: the landing zone, and objects dropped into it once.
 
-Belongs here: writing. Does not: what one upstream has to say (`upstream`, `bike_upstream`).
+Belongs here: writing. Does not: what one upstream has to say (`upstream`, `bike_upstream`, `parking_upstream`).
 """
 
 from collections.abc import Callable, Mapping

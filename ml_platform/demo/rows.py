@@ -30,6 +30,7 @@ def computed(of: Shown) -> list[str]:
     """The tables that are computed from these: features, labels, predictions, their quality and their drift."""
     data, served = of.catalog.data, of.deployment
     made = [*(each.name for each in data.features), *(each.name for each in data.derived)] if data else []
+    made += [each.name for each in data.by_day] if data else []
     watched = [served.drift.name, served.drift.alarms] if served.drift else []
     return [of.table(name) for name in (*made, served.predictions.name, served.quality.name, *watched)]
 

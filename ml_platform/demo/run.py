@@ -12,6 +12,7 @@ from threading import Thread
 
 import dagster as dg
 
+from ml_platform.data.keys import Keys
 from ml_platform.demo.meter import MemoryMeter, Stopwatch
 from ml_platform.demo.narrator import Narrator, printing_into, standing_console
 from ml_platform.demo.report import DemoReport, StageReport, write_report
@@ -19,8 +20,9 @@ from ml_platform.demo.shown import DEFAULT, Shown, shown
 from ml_platform.demo.stages import Stage, perform
 from ml_platform.execution.executors import warm_up
 from ml_platform.execution.instance import open_instance
-from ml_platform.execution.launch import PartitionRange, RunRequest, platform_location, run_job
+from ml_platform.execution.launch import CodeLocation, PartitionRange, RunRequest, platform_location, run_job
 from ml_platform.settings import Settings
+from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.probe import require_storage
 from ml_platform.tracking._client import import_quietly
 
@@ -40,7 +42,10 @@ def run_demo(settings: Settings, use_case: str = DEFAULT) -> DemoReport:
     console = standing_console()
     with printing_into(settings.home / "demo.log"), open_instance() as instance, MemoryMeter() as memory:
         warm_up(PRELOADED)
-        stages = [Stage("Land the source, a day at a time", _land(settings, of)), *_runs(instance, of)]
+        stages = [
+            Stage("Land the source", _land(settings, of)),
+            *_runs(instance, of),
+        ]
         narrator = Narrator(console, len(stages))
         started_at, watch, done = datetime.now(UTC), Stopwatch(), list[StageReport]()
         for report in perform(stages, narrator):
@@ -69,9 +74,9 @@ def _runs(instance: dg.DagsterInstance, of: Shown) -> list[Stage]:
     name, served = of.use_case.name, of.deployment
     names = ("data", "training", "serving", "operations")
     data, training, serving, operations = (platform_location(name) for name in names)
-    has_references = of.catalog.data is not None and any(each.by == "whole" for each in of.catalog.data.landed)
+    landed = {each.by for each in of.catalog.data.landed} if of.catalog.data else set()
     requests = [
-        *([("Reference tables", RunRequest(data, f"refresh_{name}_references"))] if has_references else []),
+        *([("Reference tables", RunRequest(data, f"refresh_{name}_references"))] if "whole" in landed else []),
         ("Daily tables", RunRequest(data, f"build_{name}_days", partitions=of.days)),
     ]
     months = of.as_of_months
@@ -91,12 +96,25 @@ def _runs(instance: dg.DagsterInstance, of: Shown) -> list[Stage]:
         ("Data sheets", RunRequest(operations, f"write_{name}_data_sheets")),
         ("ML Test Score", RunRequest(operations, f"score_{model}", partitions=months[-1])),
     ]
-    stages = [Stage(title, _run(instance, request._replace(config=QUIET))) for title, request in requests]
+    stages = [Stage(title, _run(instance, request)) for title, request in requests]
     first_training = next(i for i, (_, request) in enumerate(requests) if request.location == training)
     stages[first_training] = stages[first_training]._replace(
         work=_beside(_import_for_serving, stages[first_training].work)
     )
-    return stages
+    return [*([Stage("Tables by key", _run_keys(instance, of, data))] if "key" in landed else []), *stages]
+
+
+def _run_keys(instance: dg.DagsterInstance, of: Shown, data: CodeLocation) -> Callable[[Narrator], str]:
+    """One run over all keys, which are known once they landed."""
+    use_case, job = of.use_case, f"build_{of.use_case.name}_{of.use_case.keys}"
+
+    def work(narrator: Narrator) -> str:
+        assert of.catalog.data is not None, "what has keys has tables"
+        Keys(StorageLocation.of(Settings()), instance, use_case, of.catalog.data).discover()
+        keys = use_case.by_key.get_partition_keys(dynamic_partitions_store=instance)
+        return _run(instance, RunRequest(data, job, partitions=PartitionRange(keys[0], keys[-1])))(narrator)
+
+    return work
 
 
 def _beside(aside: Callable[[], None], work: Callable[[Narrator], str | None]) -> Callable[[Narrator], str | None]:
@@ -125,7 +143,7 @@ def _run(instance: dg.DagsterInstance, request: RunRequest) -> Callable[[Narrato
             steps, published = counted["STEP_SUCCESS"], counted["ASSET_MATERIALIZATION"]
             narrator.note(f"{steps} steps done, {published} partitions published" + _at(event))
 
-        return run_job(instance, request, tell).run_id
+        return run_job(instance, request._replace(config=QUIET), tell).run_id
 
     return work
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ml_platform.components.references import use_cases_folder
 from ml_platform.components.use_case import UseCase
-from ml_platform.demo import bike_upstream, upstream
+from ml_platform.demo import bike_upstream, parking_upstream, upstream
 from ml_platform.demo.landing import Landed
 from ml_platform.errors import DefinitionError
 from ml_platform.execution.launch import PartitionRange
@@ -21,6 +21,7 @@ DEFAULT = upstream.USE_CASE
 UPSTREAMS: dict[str, Callable[..., Landed]] = {
     upstream.USE_CASE: upstream.land_everything,
     bike_upstream.USE_CASE: bike_upstream.land_everything,
+    parking_upstream.USE_CASE: parking_upstream.land_everything,
 }
 
 

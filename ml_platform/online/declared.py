@@ -102,6 +102,13 @@ def _of(root: Path, use_case: str, deployment: Mapping[str, Any]) -> OnlineModel
     pipelines = declared(folder, "data", _DATA)
     cleaned = {table["name"]: table for pipeline in pipelines for table in pipeline.get("cleaned", ())}
     features = {table["name"]: table for pipeline in pipelines for table in pipeline.get("features", ())}
+    if predictions["features"] not in features:
+        raise DefinitionError(
+            f"'{deployment['champion']['registered_model']}' cannot be served on request.",
+            expected="features of a table whose rows land by day, since they are made anew from its days",
+            got=f"'{predictions['features']}', which is cut by day from tables by key",
+            remedy=f"Its batch predictions are in {use_case}/{predictions['name']}.",
+        )
     table, fallback = features[predictions["features"]], predictions.get("fallback") or {}
 
     def read(name: str, days: int) -> Input:

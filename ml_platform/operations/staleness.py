@@ -31,6 +31,7 @@ class Input(NamedTuple):
 
     table: str
     look_back_days: int | None = 0
+    by_all_keys: bool = False  # every key of it is read for each partition
 
     def read_for(self, partition: str) -> list[str]:
         """The partitions that are read for one."""
@@ -88,11 +89,12 @@ class Staleness:
             for each in inputs
             if (version := read.get(each.table)) is not None
             and version != self._versions(each.table)
-            and self._differs(each.table, version, each.read_for(partition))
+            and self._differs(each.table, version, None if each.by_all_keys else each.read_for(partition))
         )
 
-    def _differs(self, table: str, version: int, partitions: Iterable[str]) -> bool:
+    def _differs(self, table: str, version: int, partitions: Iterable[str] | None) -> bool:
         then, now = self._states(table, version), self._states(table, None)
+        partitions = {**then, **now} if partitions is None else partitions
         return bool(then) and any(then.get(each) != now.get(each) for each in partitions)
 
     def _other_champions(self) -> Iterator[Finding]:
@@ -136,6 +138,8 @@ def inputs_by_table(catalog: Catalog) -> dict[str, list[Input]]:
         for features in data.features:
             histories = [Input(name(each.table), each.look_back_days) for each in features.inputs]
             found[name(features.name)] = [Input(name(features.rows)), *histories]
+        for cut in data.by_day:
+            found[name(cut.name)] = [Input(name(cut.source), by_all_keys=True)]
     if deployment := catalog.deployment:
         predictions, quality = deployment.predictions, deployment.quality
         found[name(predictions.name)] = [Input(name(predictions.features))]

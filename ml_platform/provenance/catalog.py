@@ -18,7 +18,7 @@ from ml_platform.components.use_case import UseCase, load_use_case
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.contracts.columns import personal_columns
 from ml_platform.data.audit import Quarantine
-from ml_platform.data.component import DataPipeline
+from ml_platform.data.component import DataPipeline, DerivedTable, FeatureTable
 from ml_platform.data.partitioning import tables_by
 from ml_platform.data.pipeline import require_sound as require_sound_pipeline
 from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAssetError
@@ -138,6 +138,33 @@ class Catalog:
                 got=f"'{fallback.baseline}'",
             )
 
+    def require_tables_by_day(self) -> None:
+        """Pass if what models learn from, and what is predicted and measured from, are declared tables by day.
+
+        Raises:
+            DefinitionError: one is not; told are the file, the field and what to declare instead.
+        """
+        fields = [
+            (self.file("training"), f"models[{number}].{field}", table)
+            for number, model in enumerate(self.models)
+            for field, table in (("features_table", model.features_table), ("labels_table", model.labels_table))
+        ]
+        if deployment := self.deployment:
+            fields.append((self.file("serving"), "predictions.features", deployment.predictions.features))
+            fields.append((self.file("serving"), "quality.labels", deployment.quality.labels))
+        by_day = [name for name, by in self._by.items() if by == "day"]
+        for file, field, table in fields:
+            if self._by and table not in by_day:
+                is_by_key = self._by.get(table) == "key"
+                raise DefinitionError(
+                    f"{file}, {field}: models, predictions and their quality read tables by day",
+                    expected=f"one of {', '.join(by_day) or 'none yet'}",
+                    got=f"'{table}', which is " + (f"by {self.use_case.keys}" if is_by_key else "no table by day"),
+                    remedy=f"Add a table with `source: {table}` to by_day in {self.file('data')}, and name that one"
+                    if is_by_key
+                    else f"Name one of these, or declare it in {self.file('data')}",
+                )
+
     def _attributes(self, location: str) -> dict[str, Any]:
         path = self.folder / location / "defs.yaml"
         if not path.is_file():
@@ -206,6 +233,20 @@ class Catalog:
                 made_from=made_from,
                 by=self._by[features.name],
                 fresh_within_hours=features.fresh_within_hours,
+            )
+
+        sources = {each.name: each for each in self.data.made} if self.data else {}
+        for cut in self.data.by_day if self.data else ():
+            source = sources[cut.source]
+            yield self._table(
+                cut.name,
+                "features" if isinstance(source, FeatureTable) else "derived",
+                cut.description,
+                source.contract,
+                made_from=(cut.source,),
+                by="day",
+                leaves_out=source.leaves_out if isinstance(source, DerivedTable) else "",
+                fresh_within_hours=cut.fresh_within_hours,
             )
 
     def _served(self) -> Iterator[Table]:
@@ -284,6 +325,7 @@ def _read(folder: Path) -> Catalog:
     require_sound(catalog)
     catalog.require_no_personal_slices()
     catalog.require_known_baseline()
+    catalog.require_tables_by_day()
     return catalog
 
 

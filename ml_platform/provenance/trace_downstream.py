@@ -106,9 +106,9 @@ class _Downstream:
         version = origin.read_versions.get(parent)
         if version is None:
             return list(origin.group.keys)
-        read = self._evidence.links.partitions_read
-        changed = set(self._evidence.tables.changed(parent, read(name, origin.group.keys, parent), version))
-        return [key for key in origin.group.keys if changed & set(read(name, [key], parent))]
+        read, there = self._evidence.links.partitions_read, self._evidence.tables.states(parent, version)
+        changed = set(self._evidence.tables.changed(parent, read(name, origin.group.keys, parent, there), version))
+        return [key for key in origin.group.keys if changed & set(read(name, [key], parent, there))]
 
     def _models(self, asset: str, touched: _Touched, step: Step) -> None:
         """Every finished training whose snapshot has one of the partitions, and what it predicted."""

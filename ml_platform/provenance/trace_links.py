@@ -100,16 +100,16 @@ class AssetLinks:
         """Whether the asset has partitions."""
         return self._node(name).partitions_def is not None
 
-    def partitions_read(self, child: str, keys: Sequence[str], parent: str) -> list[str]:
-        """Partitions of `parent` that those of `child` are made from."""
+    def partitions_read(self, child: str, keys: Sequence[str], parent: str, published: Iterable[str] = ()) -> list[str]:
+        """Partitions of `parent` that those of `child` are made from; `published` are those that it had then."""
         graph = self._graphs[child]
         below, above = graph.get(_key(child)).partitions_def, graph.get(_key(parent)).partitions_def
         if above is None:
             return [UNPARTITIONED]
         if below is None:
             return list(above.get_partition_keys())
-        if isinstance(above, dg.DynamicPartitionsDefinition):
-            return sorted(keys)  # by key, all follows from its like; which keys there are, only an instance knows
+        if isinstance(above, dg.DynamicPartitionsDefinition):  # which keys there are, the definitions do not know
+            return sorted(keys if isinstance(below, dg.DynamicPartitionsDefinition) else published)
         mapping = graph.get_partition_mapping(_key(child), _key(parent))
         asked = below.subset_with_partition_keys(keys)
         found = mapping.get_upstream_mapped_partitions_result_for_partitions(asked, below, above)
@@ -124,7 +124,7 @@ class AssetLinks:
         if above is None:
             return list(below.get_partition_keys())
         if isinstance(above, dg.DynamicPartitionsDefinition):
-            return sorted(keys)
+            return sorted(keys if isinstance(below, dg.DynamicPartitionsDefinition) else below.get_partition_keys())
         mapping = graph.get_partition_mapping(_key(child), _key(parent))
         touched = above.subset_with_partition_keys(keys)
         return sorted(mapping.get_downstream_partitions_for_partitions(touched, above, below).get_partition_keys())

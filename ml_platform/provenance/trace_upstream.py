@@ -119,12 +119,13 @@ class _Upstream:
         others: dict[int, set[str]] = defaultdict(set)
         unknown: set[str] = set()
         for origin in origins:
-            keys = set(self._evidence.links.partitions_read(name, origin.group.keys, parent))
             version = origin.read_versions.get(parent)
+            there = self._evidence.tables.states(parent, version)
+            keys = set(self._evidence.links.partitions_read(name, origin.group.keys, parent, there))
             if version is None:
                 unknown |= keys
                 continue
-            own = keys & {*origin.group.keys, UNPARTITIONED}
+            own = keys & {*origin.group.keys, UNPARTITIONED} or keys  # a day of tables by key has no like among these
             same[version] |= own
             others[version] |= keys - own - same[version]
         for selection, role in ((same, "made from"), (others, "looked back to")):

@@ -15,7 +15,7 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.components.use_case import UseCase
-from ml_platform.data.component import DataPipeline
+from ml_platform.data.component import DataPipeline, TableByDay
 from ml_platform.data.pipeline import build_pipeline
 from ml_platform.point_in_time.known_at import ALWAYS, known_at
 from ml_platform.settings import Settings
@@ -29,6 +29,7 @@ from ml_platform_tests.components.ticking import Ticked
 OPENS_AT = dt.datetime(2016, 10, 4, 8, tzinfo=dt.UTC)
 HALF_HOUR = dt.timedelta(minutes=30)
 JOB, SENSOR = "build_parks_car_parks", "build_parks_car_parks_on_landing"
+DAYS_JOB, DAYS_SENSOR = "build_parks_days", "build_parks_days_on_changed_keys"
 LONG_AGO = 1_600_000_000.0
 TABLES = ("raw", "clean", "quarantine", "occupied", "features")
 
@@ -67,6 +68,7 @@ class ParkFeatures(dy.Schema):
 
     car_park = dy.String(primary_key=True)
     read_at = dy.Datetime(primary_key=True, time_unit="us", time_zone="UTC")
+    day = dy.Date()
     share_before = dy.Float64(nullable=True)
 
 
@@ -88,7 +90,8 @@ def prediction_at() -> pl.Expr:
 def park_features(rows: pl.DataFrame, readings: pl.DataFrame) -> pl.DataFrame:
     """The share half an hour before."""
     before = readings.select("car_park", pl.col("read_at") + HALF_HOUR, share_before="occupancy_share")
-    return rows.select("car_park", "read_at").join(before, on=["car_park", "read_at"], how="left")
+    asked = rows.select("car_park", "read_at", day=pl.col("read_at").dt.date())
+    return asked.join(before, on=["car_park", "read_at"], how="left")
 
 
 class Parks(UseCase):
@@ -165,6 +168,12 @@ def pipeline(**landed: object) -> DataPipeline:
     )
 
 
+def pipeline_by_day(**changed: object) -> DataPipeline:
+    """The same, and its features by day."""
+    cut = {"name": "features_by_day", "description": "Toy.", "source": "features", "partition_column": "day", **changed}
+    return pipeline().model_copy(update={"by_day": [TableByDay.model_validate(cut)]})
+
+
 def park_object(park: str, occupancies: Sequence[int] = (10, 20, 30, 40, 50, 60), *, repeated: int = 0) -> bytes:
     """A reading every half hour of a park with 100 places, and the first of them so many times more."""
     at = [OPENS_AT + number * HALF_HOUR for number in range(len(occupancies))]
@@ -195,10 +204,10 @@ class World(ticking.Sensors):
             path = Path(self.landing.uri_of(f"parking/{park}.csv").removeprefix("file://"))
             os.utime(path, (LONG_AGO, LONG_AGO))
 
-    def run(self, *, raise_on_error: bool = False) -> Ticked:
-        """One tick of the landing sensor, and the runs that it asks for."""
-        ticked = self.tick(SENSOR)
-        job = self.definitions.resolve_job_def(JOB)
+    def run(self, *, raise_on_error: bool = False, sensor: str = SENSOR, job_name: str = JOB) -> Ticked:
+        """One tick of a sensor, that of landing unless told, and the runs that it asks for."""
+        ticked = self.tick(sensor)
+        job = self.definitions.resolve_job_def(job_name)
         for request in ticked.requests:
             job.execute_in_process(
                 instance=self.instance,
@@ -209,10 +218,15 @@ class World(ticking.Sensors):
             )
         return ticked
 
-    def build(self, *keys: str) -> dg.ExecuteInProcessResult:
-        """One run of the job, over one key or from the first to the last of several."""
+    def cut(self) -> Ticked:
+        """What landed built, then one tick of the sensor of tables by day, and its runs."""
+        self.run(raise_on_error=True)
+        return self.run(raise_on_error=True, sensor=DAYS_SENSOR, job_name=DAYS_JOB)
+
+    def build(self, *keys: str, job_name: str = JOB) -> dg.ExecuteInProcessResult:
+        """One run of a job, over one key or from the first to the last of several."""
         ends = {"start": keys[0], "end": keys[-1]} if len(keys) > 1 else {}
-        return self.definitions.resolve_job_def(JOB).execute_in_process(
+        return self.definitions.resolve_job_def(job_name).execute_in_process(
             instance=self.instance,
             partition_key=keys[0] if len(keys) == 1 else None,
             tags={f"dagster/asset_partition_range_{end}": key for end, key in ends.items()},

@@ -121,7 +121,9 @@ def test_an_older_version_without_a_kept_card_has_no_evaluation_any_more(carded:
 
 
 def test_a_model_that_nobody_declares_is_refused_with_those_that_are(carded: Carded) -> None:
-    with pytest.raises(ModelNotFoundError, match="Expected one of bike_demand, flights_delay; got 'flights'"):
+    with pytest.raises(
+        ModelNotFoundError, match="Expected one of bike_demand, car_park_occupancy, flights_delay; got 'flights'"
+    ):
         model_card(carded.evidence(), "flights", 1)
 
 
@@ -180,6 +182,7 @@ def test_the_asset_leads_to_the_card_of_the_month(carded: Carded) -> None:
 def test_the_location_has_cards_scores_and_reproductions_of_each_model_and_one_asset_of_data_sheets() -> None:
     graph = build_definitions(Settings(), read_catalogs()).resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.materializable_asset_keys}
-    models, made = ("flights/delay", "bike_demand/demand"), ("model_card", "ml_test_score", "reproduction")
+    models = ("flights/delay", "bike_demand/demand", "car_parks/occupancy")
+    made = ("model_card", "ml_test_score", "reproduction")
     of_each_model = {f"{model}_{name}" for model in models for name in made}
-    assert keys == {*of_each_model, "flights/data_sheets", "bike_demand/data_sheets"}
+    assert keys == {*of_each_model, *(f"{model.partition('/')[0]}/data_sheets" for model in models)}
