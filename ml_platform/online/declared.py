@@ -85,6 +85,18 @@ def online_model(name: str, use_cases: Path = USE_CASES) -> OnlineModel:
     return found
 
 
+def online_models(use_cases: Path = USE_CASES) -> list[OnlineModel]:
+    """Every registered model that is deployed and can be served on request.
+
+    Raises:
+        DefinitionError: a defs.yaml names what is not there.
+    """
+    deployed = [found for name in sorted(_names(use_cases)) for found in _all(use_cases, name)]
+    return [
+        each for each in deployed if declared_task(use_cases / each.use_case / "serving", each.name).kind == "binary"
+    ]
+
+
 def _names(use_cases: Path) -> Iterator[str]:
     for path in use_cases.glob("*/serving/defs.yaml"):
         for attributes in _components(path, _DEPLOYMENT):
