@@ -6,9 +6,11 @@ answer (`service`).
 
 import importlib.metadata
 import json
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -26,7 +28,8 @@ from ml_platform.online import answers, protocol
 from ml_platform.online.guard import App, Guard
 from ml_platform.online.metrics import Metrics
 from ml_platform.online.served import ServedLog
-from ml_platform.online.service import PREDICTED, OnlineService, Predicted, freshness
+from ml_platform.online.service import OnlineService, Predicted, freshness
+from ml_platform.online.together import Asked, Together
 from ml_platform.online.work import BusyError, TooLongError, Workers
 from ml_platform.settings import Settings
 
@@ -88,7 +91,8 @@ async def _nothing_to_do(_: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_answers(api: FastAPI, parts: Parts) -> None:
-    service, schema = parts.service, parts.service.requests.json_schema()
+    schema = parts.service.requests.json_schema()
+    together = Together(parts.workers, partial(_answers, parts))
     content = {"requestBody": {"required": True, "content": {"application/json": {"schema": _inlined(schema)}}}}
 
     @api.post(
@@ -99,18 +103,25 @@ def _add_answers(api: FastAPI, parts: Parts) -> None:
         summary="Predict for one row or many",
     )
     async def predict(request: Request) -> Response:
-        body, request_id = await request.body(), request.scope.get("request_id", "")
-        return await parts.workers.do(lambda: _answered(parts, service.predict(body), request_id))
+        return await together.answer(Asked(await request.body(), request.scope.get("request_id", "")))
+
+
+def _answers(parts: Parts, asked: Sequence[Asked]) -> list[Response | ServingError]:
+    told = parts.service.predict_all([each.body for each in asked])
+    return [
+        each if isinstance(each, ServingError) else _answered(parts, each, request_id)
+        for (_, request_id), each in zip(asked, told, strict=True)
+    ]
 
 
 def _answered(parts: Parts, predicted: Predicted, request_id: str) -> Response:
     """The response, counted and kept for the log of what was served."""
-    for rung, rows in predicted.rows["model_rung"].value_counts().iter_rows():
+    for rung, rows in Counter(predicted.rows["model_rung"].to_list()).items():
         parts.metrics.rows.labels(rung).inc(rows)
     parts.metrics.degraded_rows.inc(predicted.degraded_rows)
     parts.served.add(predicted, request_id)
     content = {
-        "predictions": predicted.rows.select(*PREDICTED, "degraded").to_dicts(),
+        "predictions": predicted.rows.to_dicts(),
         "degraded_rows": predicted.degraded_rows,
         "reasons": predicted.reasons,
         "freshness": freshness(predicted.answering),

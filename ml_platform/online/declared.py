@@ -75,16 +75,37 @@ def online_model(name: str, use_cases: Path | None = None) -> OnlineModel:
             expected=f"one of {', '.join(sorted(deployed)) or 'none yet'}",
             remedy="Name one of them, or write serving/defs.yaml of the use case: README.md tells how.",
         )
-    found = _of(root, *deployed[name])
-    task = declared_task(root / found.use_case / "serving", name)
+    if refusal := _refusal(root, *deployed[name]):
+        raise refusal
+    return _of(root, *deployed[name])
+
+
+def models_of(folder: Path) -> list[OnlineModel]:
+    """The models of one use case that can be served on request.
+
+    Raises:
+        DefinitionError: a defs.yaml names what is not there.
+    """
+    deployed = declared(folder, "serving", _DEPLOYMENT) if (folder / "serving" / "defs.yaml").exists() else []
+    found = [(folder.parent, folder.name, each) for each in deployed]
+    return [_of(*each) for each in found if _refusal(*each) is None]
+
+
+def _refusal(root: Path, use_case: str, deployment: Mapping[str, Any]) -> DefinitionError | None:
+    """Why the model cannot be served on request; None if it can."""
+    name, predictions = deployment["champion"]["registered_model"], deployment["predictions"]
+    pipelines = declared(root / use_case, "data", _DATA)
+    features = {table["name"] for pipeline in pipelines for table in pipeline.get("features", ())}
+    task = declared_task(root / use_case / "serving", name)
     if task.kind != "binary":
-        raise DefinitionError(
-            f"'{name}' cannot be served on request.",
-            expected="a model whose task is binary, since an answer is a probability",
-            got=f"task {task.kind}",
-            remedy=f"Its batch predictions are in {found.predictions}.",
-        )
-    return found
+        expected, got = "a model whose task is binary, since an answer is a probability", f"task {task.kind}"
+    elif predictions["features"] not in features:
+        expected = "features of a table whose rows land by day, since they are made anew from its days"
+        got = f"'{predictions['features']}', which is cut by day from tables by key"
+    else:
+        return None
+    remedy = f"Its batch predictions are in {use_case}/{predictions['name']}."
+    return DefinitionError(f"'{name}' cannot be served on request.", expected=expected, got=got, remedy=remedy)
 
 
 def _deployed(root: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -102,13 +123,6 @@ def _of(root: Path, use_case: str, deployment: Mapping[str, Any]) -> OnlineModel
     pipelines = declared(folder, "data", _DATA)
     cleaned = {table["name"]: table for pipeline in pipelines for table in pipeline.get("cleaned", ())}
     features = {table["name"]: table for pipeline in pipelines for table in pipeline.get("features", ())}
-    if predictions["features"] not in features:
-        raise DefinitionError(
-            f"'{deployment['champion']['registered_model']}' cannot be served on request.",
-            expected="features of a table whose rows land by day, since they are made anew from its days",
-            got=f"'{predictions['features']}', which is cut by day from tables by key",
-            remedy=f"Its batch predictions are in {use_case}/{predictions['name']}.",
-        )
     table, fallback = features[predictions["features"]], predictions.get("fallback") or {}
 
     def read(name: str, days: int) -> Input:

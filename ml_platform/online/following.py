@@ -11,7 +11,8 @@ copy on this disk.
 import datetime as dt
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -20,8 +21,9 @@ from ml_platform.errors import ModelUnusableError, PlatformError
 from ml_platform.evaluation.baseline import Baseline
 from ml_platform.online.champions import Champions, Month, require_sound
 from ml_platform.online.declared import OnlineModel
-from ml_platform.online.history import History, prepare, read_window
+from ml_platform.online.history import History, Marks, prepare, read_window
 from ml_platform.online.local_copy import KeptChampion, KeptChampions, LocalCopy
+from ml_platform.recovery.degradation import Degradations
 from ml_platform.serving.promotion import Promotion, recorded_promotions
 from ml_platform.serving.rungs import (
     RAISED,
@@ -74,7 +76,7 @@ class Follower:
             PlatformError: what was kept cannot be used.
         """
         if window := self.copy.window():
-            self.now = self.now._replace(history=prepare(self.model, window))
+            self.now = self.now._replace(history=replace(prepare(self.model, window), marks=self.copy.marks()))
         if kept := self.copy.champions():
             self.now = self.now._replace(champions=self._champions(kept))
 
@@ -93,15 +95,28 @@ class Follower:
         return [failure for month in self.now.champions.months for failure in month.failures]
 
     def _follow_tables(self) -> None:
-        known = {name: each.version for name, each in self.now.history.published.items()} if self.now.history else {}
-        if known == {name: self.tables.version(name) for name in self.model.tables}:
+        history = self.now.history
+        known = {name: each.version for name, each in history.published.items()} if history else {}
+        if history is None or known != {name: self.tables.version(name) for name in self.model.tables}:
+            window = read_window(self.tables, self.model, self.days)
+            history = prepare(self.model, window)
+            self.copy.keep_window(window)
+            self._stamps = {}  # other days may be in reach, and with them other champions
+        marks = self._marks(history)
+        if history is self.now.history and marks == history.marks:
             return
-        window = read_window(self.tables, self.model, self.days)
-        history = prepare(self.model, window)
-        self.copy.keep_window(window)
-        self._stamps = {}  # other days may be in reach, and with them other champions
-        self.now = self.now._replace(history=history)
+        self.copy.keep_marks(marks)
+        self.now = self.now._replace(history=replace(history, marks=marks))
         self.swaps += 1
+
+    def _marks(self, history: History) -> Marks:
+        """What is degraded of the versions that were read."""
+        ledger, published = Degradations(self.artifacts), history.published
+        by_table = {name: ledger.of(name, partial(int, each.version)) for name, each in published.items()}
+        return {
+            name: {dt.date.fromisoformat(day): f"{mark.rung}: {mark.reason}" for day, mark in marks.items()}
+            for name, marks in by_table.items()
+        }
 
     def _follow_champions(self) -> None:
         stamps = {each.path: each.stamp for each in self.artifacts.list(f"records/{self.model.champions}")}

@@ -9,9 +9,9 @@ tables and from what was kept of them; where these differ in any bit, the whole 
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -25,6 +25,10 @@ from ml_platform.storage.tables import TableStore
 ONE_DAY = dt.timedelta(days=1)
 GOLDEN_ROWS = 64
 _AFTER_EVERYTHING = dt.datetime(2261, 1, 1, tzinfo=dt.UTC)
+
+
+Marks: TypeAlias = Mapping[str, Mapping[dt.date, str]]
+"""By table, the days that are marked as degraded, and why."""
 
 
 class Published(NamedTuple):
@@ -53,31 +57,39 @@ class History:
     given: Mapping[str, pl.DataFrame]
     kept: PreparedHistory | None
     golden: pl.DataFrame
+    marks: Marks = field(default_factory=dict)
+    _lacks: dict[dt.date, Sequence[str]] = field(default_factory=dict, init=False, compare=False)
 
     def features(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """One row of features for each of `rows`, which hold to their contract as far as it is known by then.
-
-        Raises:
-            RequestRefusedError: a row is of a day before the first that the history reaches.
-        """
-        self._require_in_reach(rows)
+        """One row of features for each of `rows`, which hold to their contract as far as it is known by then."""
         asked = rows_to_predict(KnownTable(rows, self.model.rows.contract), self.model.prediction_at)
         if self.kept is None:
             return self.model.function(asked, **self.given)
         with self.kept.answering():
             return self.model.function(asked, **self.given)
 
-    def missing(self, day: dt.date) -> list[str]:
-        """The days that rows of `day` look at and that were not published when the history was read, by table."""
-        return [
-            f"{each.table} {missing}"
-            for each in (self.model.rows, *self.model.inputs.values())
-            for back in range(each.look_back_days, -1, -1)
-            if (missing := day - back * ONE_DAY) >= self.model.first_day
-            and missing not in self.published[each.table].days
-        ]
+    def lacks(self, day: dt.date) -> Sequence[str]:
+        """What is degraded of the days that rows of `day` look at: those that are not published, and those marked."""
+        if day not in self._lacks:
+            self._lacks[day] = tuple(dict.fromkeys(self._lacking(day)))
+        return self._lacks[day]
 
-    def _require_in_reach(self, rows: pl.DataFrame) -> None:
+    def _lacking(self, day: dt.date) -> Iterator[str]:
+        for each in (self.model.rows, *self.model.inputs.values()):
+            marks, there = self.marks.get(each.table, {}), self.published[each.table].days
+            for back in range(each.look_back_days, -1, -1):
+                seen = day - back * ONE_DAY
+                if seen >= self.model.first_day and seen not in there:
+                    yield f"without {each.table} {seen}"
+                elif seen in marks:
+                    yield f"with {each.table} {seen}, which is degraded ({marks[seen]})"
+
+    def require_in_reach(self, rows: pl.DataFrame) -> None:
+        """Pass if the history reaches back to the day of every row.
+
+        Raises:
+            RequestRefusedError: a row is of a day before the first that it reaches.
+        """
         early = (rows[self.model.day_column] < self.first_day).arg_true()
         if len(early):
             raise RequestRefusedError(

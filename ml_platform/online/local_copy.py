@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, Self
 
 import polars as pl
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ml_platform.errors import ObjectCorruptError
 from ml_platform.evaluation.baseline import Baseline
-from ml_platform.online.history import Published, Window
+from ml_platform.online.history import Marks, Published, Window
 from ml_platform.serving.rungs import path_of
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
@@ -22,7 +22,8 @@ from ml_platform.tracking.models import TabularModel, loads
 from ml_platform.tracking.registry import RegisteredModel
 
 FOLDER = "online"
-_CHAMPIONS, _HISTORY = "champions.json", "history.json"
+_CHAMPIONS, _HISTORY, _MARKS = "champions.json", "history.json", "marks.json"
+_KEPT_MARKS: TypeAdapter[Marks] = TypeAdapter(Marks)
 
 
 class KeptChampion(BaseModel):
@@ -117,6 +118,17 @@ class LocalCopy(NamedTuple):
             return None
         published = {name: Published(each.version, each.days, each.known_until) for name, each in kept.tables.items()}
         return Window(frames, published, kept.first_day)
+
+    def keep_marks(self, marks: Marks) -> None:
+        """Remember what of the window is degraded."""
+        self.objects.write(_MARKS, _KEPT_MARKS.dump_json(marks))
+
+    def marks(self) -> Marks:
+        """What was degraded of the window that was read last."""
+        try:
+            return _KEPT_MARKS.validate_json(self.objects.read(_MARKS))
+        except (FileNotFoundError, ValidationError):
+            return {}
 
     def _drop(self, folder: str, but: Collection[str]) -> None:
         for each in self.objects.list(folder):

@@ -10,7 +10,9 @@ import datetime as dt
 import io
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,8 +25,27 @@ from ml_platform.storage.tables import TableStore
 
 SUFFIX = "_served"
 BATCH = "served_batch"
+VERSIONS = "table_versions"
+"""Column: the versions of the tables that a row's features were made from, as `flights/clean@41 ...`."""
 MOST_ROWS, MOST_BATCHES = 200_000, 2_000
+MOST_ANSWERS = 256
+"""So many answers become one frame: a frame of one row takes far more memory than its values."""
 _FOLDER = "served"
+
+
+class _Served(NamedTuple):
+    """One answer."""
+
+    predicted: Predicted
+    request_id: str
+    served_at: dt.datetime
+
+    @property
+    def versions(self) -> str:
+        """What the log says under `VERSIONS`."""
+        history = self.predicted.answering.history
+        published = history.published if history else {}
+        return " ".join(f"{name}@{each.version}" for name, each in published.items())
 
 
 @dataclass
@@ -35,6 +56,7 @@ class ServedLog:
     tables: TableStore
     aside: ObjectStore
     metrics: Metrics
+    _answers: list[_Served] = field(default_factory=list)
     _rows: list[pl.DataFrame] = field(default_factory=list)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -51,7 +73,13 @@ class ServedLog:
                 self.metrics.unlogged_rows.inc(predicted.rows.height)
                 return
             self._count += predicted.rows.height
-            self._rows.append(self._frame(predicted, request_id))
+            self._answers.append(_Served(predicted, request_id, dt.datetime.now(dt.UTC)))
+            full = self._answers if len(self._answers) >= MOST_ANSWERS else []
+            self._answers = [] if full else self._answers
+        if full:
+            frame = self._frame(full)
+            with self._lock:
+                self._rows.append(frame)
 
     def publish(self) -> None:
         """Publish all that was added, and what could not be published before.
@@ -68,7 +96,9 @@ class ServedLog:
 
     def _put_aside(self) -> None:
         with self._lock:
-            rows, self._rows, self._count = self._rows, [], 0
+            answers, rows = self._answers, self._rows
+            self._answers, self._rows, self._count = [], [], 0
+        rows = [*rows, *([self._frame(answers)] if answers else [])]
         if not rows:
             return
         if len(self.aside.list(_FOLDER)) >= MOST_BATCHES:
@@ -79,11 +109,15 @@ class ServedLog:
         pl.concat(rows).with_columns(pl.lit(batch).alias(BATCH)).write_parquet(buffer)
         self.aside.write(f"{_FOLDER}/{batch}.parquet", buffer.getvalue())
 
-    def _frame(self, predicted: Predicted, request_id: str) -> pl.DataFrame:
+    def _frame(self, served: Sequence[_Served]) -> pl.DataFrame:
         """The answered rows, values of personal columns masked."""
-        features = masked(predicted.features, self.model.features)
-        answered = predicted.rows.select(*PREDICTED, degraded=pl.col("degraded").list.join(","))
+        features = masked(pl.concat([each.predicted.features for each in served]), self.model.features)
+        answered = pl.concat([each.predicted.rows for each in served]).select(
+            *PREDICTED, degraded=pl.col("degraded").list.join(",")
+        )
+        of_row = [each for each in served for _ in range(each.predicted.rows.height)]
         return pl.concat([features, answered], how="horizontal").with_columns(
-            pl.lit(dt.datetime.now(dt.UTC), dtype=pl.Datetime("us", "UTC")).alias("served_at"),
-            pl.lit(request_id).alias("request_id"),
+            pl.Series("served_at", [each.served_at for each in of_row], dtype=pl.Datetime("us", "UTC")),
+            pl.Series("request_id", [each.request_id for each in of_row], dtype=pl.String),
+            pl.Series(VERSIONS, [each.versions for each in of_row], dtype=pl.String),
         )

@@ -10,15 +10,24 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from ml_platform.errors import NotReadyError
+from ml_platform.errors import NoModelAnswersError, NotReadyError, ServingError
 from ml_platform.online.champions import Answer, Month, answer
 from ml_platform.online.following import Answering, Follower
 from ml_platform.online.history import History
 from ml_platform.online.requests import RowRequests
-from ml_platform.serving.scoring import predictions_of
 
-PREDICTED = ("probability", "model_version", "model_as_of", "model_fingerprint", "model_sha256", "model_rung")
+_ANSWERED: Mapping[str, pl.DataType] = {
+    "probability": pl.Float64(),
+    "model_version": pl.Int64(),
+    "model_as_of": pl.Date(),
+    "model_fingerprint": pl.String(),
+    "model_sha256": pl.String(),
+    "model_rung": pl.String(),
+    "degraded": pl.List(pl.String()),
+}
+PREDICTED = tuple(name for name in _ANSWERED if name != "degraded")
 
 
 class Predicted(NamedTuple):
@@ -28,11 +37,15 @@ class Predicted(NamedTuple):
     features: pl.DataFrame
     reasons: list[str]
     answering: Answering
+    degraded_rows: int
 
-    @property
-    def degraded_rows(self) -> int:
-        """Rows that are degraded in some way."""
-        return self.rows.filter(pl.col("degraded").list.len() > 0).height
+
+class _Asked(NamedTuple):
+    """A request that can be answered: its rows, the day of each, and the month whose champion answers for a day."""
+
+    rows: pl.DataFrame
+    days: list[dt.date]
+    months: Mapping[dt.date, Month]
 
 
 class Scored(NamedTuple):
@@ -76,18 +89,17 @@ class OnlineService:
             NotReadyError: there is no history or champion yet.
             NoModelAnswersError: every rung was tried.
         """
+        [told] = self.predict_all([body])
+        if isinstance(told, ServingError):
+            raise told
+        return told
+
+    def predict_all(self, bodies: Sequence[bytes]) -> list[Predicted | ServingError]:
+        """The answer to each request, or why it has none; features and predictions are made once for all of them."""
         now = self.follower.now
-        history = self._require_ready(now)
-        rows = self.requests.frame(body, self.most_rows)
-        days: list[dt.date] = rows[history.model.day_column].to_list()
-        months = now.champions.by_month(days)
-        features = history.features(rows)
-        parts = [
-            (at, self._answer(month, features if len(at) == len(days) else features[at]))
-            for month in {each.as_of: each for each in months.values()}.values()
-            if (at := [place for place, day in enumerate(days) if months[day] is month])
-        ]
-        return self._predicted(now, history, features, days, parts)
+        asked = [self._asked(now, body) for body in bodies]
+        answers = iter(self._answered(now, [each for each in asked if isinstance(each, _Asked)]))
+        return [next(answers) if isinstance(each, _Asked) else each for each in asked]
 
     def score(self, features: pl.DataFrame) -> Scored:
         """What the newest champion, or who stands in for it, says of rows of features.
@@ -111,25 +123,47 @@ class OnlineService:
             self.broken.pop(month.champion.sha256, None)
         return found
 
-    def _predicted(
-        self,
-        now: Answering,
-        history: History,
-        features: pl.DataFrame,
-        days: Sequence[dt.date],
-        parts: Sequence[tuple[list[int], Answer]],
-    ) -> Predicted:
-        missing = {day: history.missing(day) for day in dict.fromkeys(days)}
-        rows = [_told(at, given) for at, given in parts]
-        predicted = pl.concat(rows).sort("place").drop("place") if len(rows) > 1 else rows[0].drop("place")
-        flags = [
-            [*(["features"] if missing[day] else []), *(["model"] if rung != "champion" else [])]
-            for day, rung in zip(days, predicted["model_rung"], strict=True)
-        ]
-        told = [f"{given.by} answers, because {given.why}" for _, given in parts if given.by.rung != "champion"]
-        told += [f"{day} is answered without {_few(names)}" for day, names in missing.items() if names]
-        flagged = predicted.with_columns(pl.Series("degraded", flags, dtype=pl.List(pl.String)))
-        return Predicted(flagged, features, told, now)
+    def _asked(self, now: Answering, body: bytes) -> _Asked | ServingError:
+        try:
+            history = self._require_ready(now)
+            rows = self.requests.frame(body, self.most_rows)
+            history.require_in_reach(rows)
+            days: list[dt.date] = rows[history.model.day_column].to_list()
+            return _Asked(rows, days, now.champions.by_month(days))
+        except ServingError as error:
+            return error
+
+    def _answered(self, now: Answering, asked: Sequence[_Asked]) -> Sequence[Predicted | ServingError]:
+        """Answers made together, or by each alone where a champion or all models failed: it may be for one request."""
+        try:
+            told = self._together(now, asked) if asked else []
+            if len(asked) <= 1 or not self.broken:
+                return told
+        except NoModelAnswersError as error:
+            if len(asked) == 1:
+                return [error]
+        return [alone for each in asked for alone in self._answered(now, [each])]
+
+    def _together(self, now: Answering, asked: Sequence[_Asked]) -> list[Predicted]:
+        history, months = self._require_ready(now), [each.months[day] for each in asked for day in each.days]
+        features = history.features(pl.concat([each.rows for each in asked]) if len(asked) > 1 else asked[0].rows)
+        of_batch = {month.as_of: month for month in months}
+        given = {as_of: self._of_month(month, months, features) for as_of, month in of_batch.items()}
+        probability = np.empty(len(months), dtype=np.float64)
+        for place, found in given.values():
+            probability[place] = found.probability
+        told, first = [], 0
+        for each in asked:
+            until = first + len(each.days)
+            by = [given[month.as_of][1] for month in months[first:until]]
+            told.append(_predicted(now, history, each, by, probability[first:until], features[first:until]))
+            first = until
+        return told
+
+    def _of_month(self, month: Month, months: Sequence[Month], features: pl.DataFrame) -> tuple[list[int], Answer]:
+        """Which rows a month's champion answers for, and what it says of them."""
+        at = [place for place, each in enumerate(months) if each is month]
+        return at, self._answer(month, features if len(at) == len(months) else features[at])
 
     def _require_ready(self, now: Answering) -> History:
         if now.history is None or not now.champions.months:
@@ -156,10 +190,34 @@ def freshness(now: Answering) -> Mapping[str, object]:
     }
 
 
-def _told(at: list[int], given: Answer) -> pl.DataFrame:
-    place = pl.DataFrame({"place": np.array(at, dtype=np.int64)})
-    rows = predictions_of(place, given.probability, given.by.version, given.by.rung)
-    return rows.with_columns(pl.lit(given.by.version.sha256).alias("model_sha256"))
+def _predicted(
+    now: Answering,
+    history: History,
+    asked: _Asked,
+    given: Sequence[Answer],
+    probability: NDArray[np.float64],
+    features: pl.DataFrame,
+) -> Predicted:
+    """What one request is told: of each of its rows the probability, who gave it, and what is degraded."""
+    lacks = {day: history.lacks(day) for day in asked.months}
+    by = [each.by for each in given]
+    degraded = [
+        [*(["features"] if lacks[day] else []), *(["model"] if each.rung != "champion" else [])]
+        for day, each in zip(asked.days, by, strict=True)
+    ]
+    rows = {
+        "probability": probability,
+        "model_version": [None if each.rung == "baseline" else each.version.version for each in by],
+        "model_as_of": [each.version.as_of for each in by],
+        "model_fingerprint": [each.version.fingerprint for each in by],
+        "model_sha256": [each.version.sha256 for each in by],
+        "model_rung": [each.rung for each in by],
+        "degraded": degraded,
+    }
+    told = dict.fromkeys(f"{e.by} answers, because {e.why}" for e in given if e.by.rung != "champion")
+    told |= dict.fromkeys(f"{day} is answered {_few(what)}" for day, what in lacks.items() if what)
+    flagged = sum(bool(each) for each in degraded)
+    return Predicted(pl.DataFrame(rows, schema=_ANSWERED), features, list(told), now, flagged)
 
 
 def _few(names: Sequence[str], shown: int = 3) -> str:

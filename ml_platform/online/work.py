@@ -5,7 +5,7 @@ Belongs here: how many requests are worked on and wait, and for how long. Does n
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -57,9 +57,18 @@ class Workers:
             BusyError: too many wait already.
             TooLongError: it took too long; the thread goes on and counts as busy until it is done.
         """
+        return await self.result(lambda: self.pool.submit(work))
+
+    async def result(self, begin: Callable[[], Future[Result]]) -> Result:
+        """The result of what `begin` has the threads do.
+
+        Raises:
+            BusyError: too many wait already.
+            TooLongError: it took too long; the thread goes on and counts as busy until it is done.
+        """
         if self.waiting >= self.most_waiting:
             raise BusyError(f"{self.waiting} requests are being worked on or wait")
-        doing = asyncio.get_running_loop().run_in_executor(self.pool, work)
+        doing = asyncio.wrap_future(begin())
         self._count(1)
         doing.add_done_callback(lambda _: self._count(-1))
         done, _ = await asyncio.wait([doing], timeout=self.timeout_seconds)

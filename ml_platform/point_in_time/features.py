@@ -71,5 +71,5 @@ def rows_to_predict(spine: KnownTable, prediction_at: PredictionTime) -> pl.Data
             got=", ".join(f"{name} known at {declared[name]}" for name in late),
             remedy="Derive the prediction time from the schedule alone.",
         )
-    timed = spine.frame.lazy().with_columns(instant.alias(PREDICTION_AT)).collect()
-    return as_known_by_row(timed, spine.schema, PREDICTION_AT)
+    timed = spine.frame.lazy().with_columns(instant.alias(PREDICTION_AT))
+    return as_known_by_row(timed, spine.schema, PREDICTION_AT).collect()

@@ -6,6 +6,7 @@ Belongs here: the declaration and the hiding. Does not: joins and windows (`wind
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import dataframely as dy
@@ -55,6 +56,7 @@ def declared_knowledge(schema: type[dy.Schema]) -> Mapping[str, KnownAt]:
     return {name: known for name, known in declared.items() if isinstance(known, KnownAt)}
 
 
+@cache
 def knowledge(schema: type[dy.Schema]) -> Mapping[str, KnownAt]:
     """When each column of `schema` becomes known, in column order.
 

@@ -1,7 +1,8 @@
 """Honest features from events: what had become known by each row's own instant, exactly and for all rows at once.
 
 Every result has one row for each row of `rows`, in its order. All sums are of integers, so they depend neither on where
-the history starts nor on how many rows are built at once; divide once, at the end.
+the history starts nor on how many rows are built at once; divide once, at the end. Events that are lazy are read only
+where they were not prepared before.
 
 Belongs here: windows, as-of values and open intervals over the moment of knowing. Does not: any particular feature.
 """
@@ -22,7 +23,7 @@ _MINUTE = 60_000_000
 
 def known_window_sums(
     rows: pl.DataFrame,
-    events: pl.DataFrame,
+    events: pl.DataFrame | pl.LazyFrame,
     *,
     by: Sequence[str],
     at: str,
@@ -40,7 +41,7 @@ def known_window_sums(
     """
 
     def known() -> _Known:
-        return _Known.of(events.filter(_is_known(known_at)), by, known_at, measures)
+        return _Known.of(events.lazy().filter(_is_known(known_at)).collect(), by, known_at, measures)
 
     history = prepared(("sums", *by, known_at, *measures), known)
     entities, instants = history.entities.of(rows), microseconds(rows.get_column(at))
@@ -51,12 +52,12 @@ def known_window_sums(
         since = history.timeline.known_by(entities, instants - _microseconds(width), order)
         columns[f"count_{label}"] = until - since
         columns |= {f"{name}_{label}": total[until] - total[since] for name, total in history.totals.items()}
-    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
+    return _as_frame(columns)
 
 
 def last_known(
     rows: pl.DataFrame,
-    events: pl.DataFrame,
+    events: pl.DataFrame | pl.LazyFrame,
     *,
     by: Sequence[str],
     at: str,
@@ -70,22 +71,22 @@ def last_known(
     """
 
     def latest_last() -> _Known:
-        return _Known.of(events.filter(_is_known(known_at)).sort(*columns, nulls_last=False), by, known_at, (), columns)
+        known = events.lazy().filter(_is_known(known_at)).sort(*columns, nulls_last=False).collect()
+        return _Known.of(known, by, known_at, (), columns)
 
     history = prepared(("last", *by, known_at, *columns), latest_last)
     entities, instants = history.entities.of(rows), microseconds(rows.get_column(at))
     order = np.lexsort((instants, entities))
     until = history.timeline.known_by(entities, instants, order)
     since = history.timeline.known_by(entities, instants - _microseconds(max_age), order)
-    latest = pl.Series(history.timeline.order, dtype=pl.Int64)
-    latest = latest.gather(pl.Series(np.maximum(until - 1, 0)), null_on_oob=True)
-    found = pl.select(pl.when(pl.Series(until > since)).then(latest)).to_series()
-    return history.values.select(pl.col(name).gather(found) for name in columns)
+    found, is_found = np.full(rows.height, history.values.height), until > since  # behind the last value is null
+    found[is_found] = history.timeline.order[until[is_found] - 1]
+    return history.values.select(pl.all().gather(pl.lit(pl.Series(found)), null_on_oob=True))
 
 
 def open_intervals(
     rows: pl.DataFrame,
-    events: pl.DataFrame,
+    events: pl.DataFrame | pl.LazyFrame,
     *,
     by: Sequence[str],
     at: str,
@@ -109,12 +110,12 @@ def open_intervals(
         position = moments.timeline.known_by(entities, instants, order)
         count += sign * moments.totals["count"][position]
         opened_minutes += sign * moments.totals["minutes"][position]
-    return pl.DataFrame({"count": count, "minutes": count * (instants // _MINUTE) - opened_minutes})
+    return _as_frame({"count": count, "minutes": count * (instants // _MINUTE) - opened_minutes})
 
 
-def same_entity(rows: pl.DataFrame, events: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
+def same_entity(rows: pl.DataFrame, events: pl.DataFrame | pl.LazyFrame, *, by: Sequence[str]) -> pl.Series:
     """Int64: how many events have the row's values of the columns `by`, whenever they become known."""
-    entities, counts = prepared(("same", *by), lambda: _counted(events, by))
+    entities, counts = prepared(("same", *by), lambda: _counted(events.lazy().collect(), by))
     found = entities.of(rows)
     return pl.Series(np.where(found >= 0, counts[found], 0), dtype=pl.Int64)
 
@@ -150,18 +151,23 @@ class _Intervals(NamedTuple):
 
 
 def _intervals(
-    events: pl.DataFrame, by: Sequence[str], opened_at: str, closed_at: str, longest: timedelta
+    events: pl.DataFrame | pl.LazyFrame, by: Sequence[str], opened_at: str, closed_at: str, longest: timedelta
 ) -> _Intervals:
     opened, closed, given_up = pl.col(opened_at), pl.col(closed_at), pl.col(opened_at) + longest
-    known = events.filter(opened.is_not_null()).select(
-        *by,
-        opened=opened,
-        closed=pl.when(closed.is_null())
-        .then(given_up)
-        .otherwise(pl.min_horizontal(given_up, pl.max_horizontal(opened, closed))),
-        count=pl.lit(1, dtype=pl.Int64),
-        minutes=opened.dt.timestamp("us") // _MINUTE,
+    open_ones = (
+        events.lazy()
+        .filter(opened.is_not_null())
+        .select(
+            *by,
+            opened=opened,
+            closed=pl.when(closed.is_null())
+            .then(given_up)
+            .otherwise(pl.min_horizontal(given_up, pl.max_horizontal(opened, closed))),
+            count=pl.lit(1, dtype=pl.Int64),
+            minutes=opened.dt.timestamp("us") // _MINUTE,
+        )
     )
+    known = open_ones.collect()
     entities, totals = Entities(known, by), ("count", "minutes")
     ends = (_Known.among(entities, known, end, totals) for end in ("opened", "closed"))
     return _Intervals(*ends)
@@ -170,6 +176,10 @@ def _intervals(
 def _counted(events: pl.DataFrame, by: Sequence[str]) -> tuple[Entities, Integers]:
     entities = Entities(events, by)
     return entities, np.bincount(entities.codes, minlength=1).astype(np.int64)
+
+
+def _as_frame(columns: Mapping[str, Integers]) -> pl.DataFrame:
+    return pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in columns.items()])
 
 
 def _is_known(known_at: str) -> pl.Expr:

@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ml_platform.storage.io_managers import record_file_name
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.storage.record_names import record_file_name
 
 Rung = Literal["cached", "last_known", "empty", "last_known_good", "baseline", "inherited"]
 

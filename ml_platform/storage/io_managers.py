@@ -5,7 +5,6 @@ import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import dagster as dg
 import polars as pl
@@ -19,14 +18,13 @@ from ml_platform.storage.content import root_hash
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.memo import Made, Memo
 from ml_platform.storage.partition_events import DEGRADED_TAG, LowerRung, materializations
+from ml_platform.storage.record_names import record_file_name
 from ml_platform.storage.tables import PartitionState, Publication
 
 PARTITION_COLUMN = "ml_platform/partition_column"
 SORT_BY = "ml_platform/sort_by"
 RECORD_TYPE = "ml_platform/record_type"
 MADE_BY_RUN = "made_by_run"
-
-_LONGEST_FILE_NAME = 150
 
 
 class Publishable(NamedTuple):
@@ -351,11 +349,3 @@ def _parsed(document: bytes, model: str | None) -> Any:
 def record_path(name: str, partition: str) -> str:
     """Where a record is."""
     return f"records/{name}/{record_file_name(partition)}"
-
-
-def record_file_name(partition: str) -> str:
-    """A file name for a partition: no two share one, also where names of files differ by more than case alone."""
-    file_name = quote(partition, safe=" ")
-    if len(file_name) > _LONGEST_FILE_NAME or any("A" <= letter <= "Z" for letter in partition):
-        file_name = f"{file_name[:60]}+{hashlib.sha256(partition.encode()).hexdigest()}"  # a quoted name has no plus
-    return f"{file_name}.json"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ml_platform.data.landing import Layout, read_landing, read_many, refusal
 from ml_platform.data.landing_formats import Reading
 from ml_platform.data.source_objects import missing_object
+from ml_platform.data.sources import Arrived, Part
 from ml_platform.errors import (
     LandingColumnsError,
     LandingError,
@@ -37,8 +38,8 @@ def test_true_and_false_are_read_in_any_case_and_nothing_else_is_either() -> Non
         is_open = dy.Bool(nullable=True)
 
     def opened(text: str) -> list[bool | None]:
-        arrived = Arrived("gates.csv", None, f"is_open\n{text}\n".encode())
-        return read_landing(arrived, Layout(RawGates)).frame["is_open"].to_list()
+        part = Part("gates.csv", f"is_open\n{text}\n".encode())
+        return read_landing(Arrived(part.name, None, (part,)), Layout(RawGates)).frame["is_open"].to_list()
 
     assert opened("true\nFALSE\nNA") == [True, False, None]
     with pytest.raises(LandingObjectUnreadableError, match="first 'yes' in line 2"):

@@ -97,7 +97,7 @@ def run(folder: Path) -> list[Row]:
         drill.during("store and registry gone", drill.take_away, _failed_looks(drill))
         drill.during("store and registry back", drill.give_back, lambda _: _is_up_to_date(drill))
         damaged = "a promoted version is damaged"
-        drill.during(damaged, lambda: world.damage(world.promote(3)), lambda now: now[-1].is_degraded)
+        drill.during(damaged, lambda: _promote_damaged(world, 3), lambda now: now[-1].is_degraded)
         drill.during("rollback of it", lambda: _roll_back(world), lambda now: not now[-1].is_degraded)
     finally:
         drill.process.end()
@@ -106,6 +106,10 @@ def run(folder: Path) -> list[Row]:
 
 def _promote(world: OnlineWorld, version: int) -> None:
     world.promote(version)
+
+
+def _promote_damaged(world: OnlineWorld, version: int) -> None:
+    world.promote(version, is_damaged=True)
 
 
 def _roll_back(world: OnlineWorld) -> None:

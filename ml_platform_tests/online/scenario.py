@@ -106,12 +106,12 @@ class OnlineWorld:
         self.tables.publish("flights/clean", flown, days, key="service_date")
         self.tables.publish("flights/weather_clean", seen, days, key="service_date")
 
-    def promote(self, version: int) -> RegisteredModel:
-        """Register and promote version `version`, whose model has that seed."""
+    def promote(self, version: int, *, is_damaged: bool = False) -> RegisteredModel:
+        """Register and promote version `version`, whose model has that seed; damaged, its bytes are not those."""
         data = dumps(model(version))
         sha256 = hashlib.sha256(data).hexdigest()
         path = f"models/flights/delay/{sha256}.skops"
-        self.artifacts.write(path, data)
+        self.artifacts.write(path, data[:-1] + b"?" if is_damaged else data)
         record = {"baselines": [BASELINE.model_dump(mode="json")]}
         self.artifacts.write(f"training/flights/delay/{sha256}/result.json", json.dumps(record).encode())
         facts = ModelFacts(

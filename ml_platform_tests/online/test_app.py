@@ -115,7 +115,7 @@ def test_one_request_more_than_may_wait_is_told_to_come_again(start: Callable[..
 
 def test_an_answer_that_takes_too_long_is_a_504(start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
     served, free = start(serve_timeout_seconds=0.2), threading.Event()
-    monkeypatch.setattr(served.background.parts.service, "predict", lambda body: free.wait(60))
+    monkeypatch.setattr(served.background.parts.service, "predict_all", lambda bodies: free.wait(60))
     assert served.predict(request()).status_code == 504
     free.set()
 
@@ -124,7 +124,7 @@ def test_what_nobody_foresaw_shows_nothing_of_the_inside(
     start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = start()
-    monkeypatch.setattr(served.background.parts.service, "predict", lambda body: 1 // 0)
+    monkeypatch.setattr(served.background.parts.service, "predict_all", lambda bodies: 1 // 0)
     told = served.predict(request())
     assert told.status_code == 500
     assert "ZeroDivision" not in told.text

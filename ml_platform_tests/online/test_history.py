@@ -49,16 +49,17 @@ def test_a_function_that_reads_its_history_itself_is_given_all_of_it(window: Win
 def test_what_the_history_lacks_of_a_day_is_told(window: Window) -> None:
     history = prepare(MODEL, window)
     last = FIRST_DAY.replace(day=FIRST_DAY.day + DAYS - 1)
-    assert history.missing(last) == []
-    assert history.missing(last.replace(day=last.day + 1)) == ["flights/clean 2013-01-14"] * 2 + [
-        "flights/weather_clean 2013-01-14"
+    assert list(history.lacks(last)) == []
+    assert list(history.lacks(last.replace(day=last.day + 1))) == [
+        "without flights/clean 2013-01-14",
+        "without flights/weather_clean 2013-01-14",
     ]
 
 
 def test_days_before_those_that_the_history_reaches_are_refused(tmp_path: Path) -> None:
     history = prepare(MODEL, read_window(OnlineWorld(tmp_path).tables, MODEL, 2))
     with pytest.raises(RequestRefusedError, match="from 2013-01-12 on"):
-        history.features(asked(flights().head(1)))
+        history.require_in_reach(asked(flights().head(1)))
 
 
 def test_freshness_is_the_latest_instant_that_became_known(window: Window) -> None:

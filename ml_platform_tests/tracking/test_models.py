@@ -91,10 +91,22 @@ def test_a_type_that_nobody_declared_is_refused() -> None:
         models.loads(data, hashlib.sha256(data).hexdigest())
 
 
+@pytest.mark.parametrize("rows", [1, models.FEW_ROWS])
+def test_few_rows_are_encoded_as_many_are(rows: int) -> None:
+    frame = flights().with_columns(pl.col("hour") / 3, whole=pl.col("hour").cast(pl.Int64) + 2**25 + 1)
+    features, categories = ("hour", "carrier", "is_late", "whole"), {"carrier": ("AA", "UA")}
+    many = models.encode(frame, features, categories)
+    few = [models.encode(part, features, categories) for part in frame.iter_slices(rows)]
+    np.testing.assert_array_equal(np.concatenate(few), many)
+
+
 def test_null_and_unknown_values_become_nan() -> None:
     frame = pl.DataFrame({"carrier": ["UA", "ZZ", None], "hour": [1, None, 3], "is_hub": [True, False, None]})
-    matrix = models.encode(frame, ["hour", "carrier", "is_hub"], {"carrier": ("AA", "UA")})
-    np.testing.assert_array_equal(matrix, [[1, 1, 1], [np.nan, np.nan, 0], [3, np.nan, np.nan]])
+    expected = np.array([[1, 1, 1], [np.nan, np.nan, 0], [3, np.nan, np.nan]])
+    for times in (1, models.FEW_ROWS):
+        repeated = pl.concat([frame] * times)
+        matrix = models.encode(repeated, ["hour", "carrier", "is_hub"], {"carrier": ("AA", "UA")})
+        np.testing.assert_array_equal(matrix, np.tile(expected, (times, 1)))
 
 
 def test_a_missing_feature_is_named() -> None:

@@ -8,6 +8,7 @@ service days of history before the first day to build give the same features as 
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import NamedTuple
 
 import polars as pl
@@ -27,6 +28,7 @@ WEATHER_MAX_AGE = timedelta(hours=6)
 PREVIOUS_FLIGHT_MAX_AGE = timedelta(days=8)
 
 FLIGHT = ("carrier", "flight_number", "origin")
+SLOT = ("service_date", "origin", "scheduled_hour")
 
 
 class DelayWindows(NamedTuple):
@@ -75,45 +77,27 @@ def prediction_at() -> pl.Expr:
 def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
     """One row of `DelayFeatures` for each of `rows`, in their order.
 
-    `flights` are the rows' own service days and the 30 before, `weather` the same days. Of what is computed on the way,
-    the contract says which columns are features.
+    `flights` are the rows' own service days and the 30 before, `weather` the same days. What the windows find is put
+    together once: for a row alone, each further frame costs as much as all of its arithmetic.
     """
     scheduled_hour = (pl.col("scheduled_departure_minute_of_day") // 60).cast(pl.Int16).alias("scheduled_hour")
-    asked, history = rows.with_columns(scheduled_hour), flights.with_columns(scheduled_hour)
-    groups = [
-        add_schedule(asked, history),
-        known_weather(asked, weather),
+    asked, history = rows.with_columns(scheduled_hour), flights.lazy().with_columns(scheduled_hour)
+    found = [
+        asked.with_columns(same_hour_flights=same_entity(asked, history, by=SLOT)),
+        *known_weather(asked, weather),
         previous_delay(asked, history),
         *(known_delays(asked, history, "arrival", "arrived_at", windows) for windows in ARRIVALS),
         *(known_delays(asked, history, "departure", "departed_at", windows) for windows in DEPARTURES),
         *(waiting_flights(asked, history, name, by) for name, by in WAITING.items()),
     ]
-    features = {name: column.dtype for name, column in DelayFeatures.columns().items()}
-    return pl.concat(groups, how="horizontal").select(pl.col(name).cast(dtype) for name, dtype in features.items())
+    return pl.concat(found, how="horizontal").select(_features())
 
 
-def add_schedule(rows: pl.DataFrame, flights: pl.DataFrame) -> pl.DataFrame:
-    """The key and prediction time of each row, with what the schedule alone tells."""
-    slot = ("service_date", "origin", "scheduled_hour")
-    return rows.with_columns(same_hour_flights=same_entity(rows, flights, by=slot)).select(
-        "service_date",
-        *FLIGHT,
-        "scheduled_departure_at",
-        "prediction_at",
-        "scheduled_hour",
-        "distance_miles",
-        "scheduled_minutes",
-        "same_hour_flights",
-        scheduled_minute_of_day="scheduled_departure_minute_of_day",
-        weekday=pl.col("service_date").dt.weekday(),
-    )
-
-
-def known_weather(rows: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
+def known_weather(rows: pl.DataFrame, weather: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The last hour of weather known at each row's origin, and the precipitation of the last six known."""
-    hours = weather.with_columns(
+    hours = weather.lazy().with_columns(
         known_at=pl.col("observed_hour_at") + WEATHER_KNOWN_AFTER,
-        precipitation_hundredths=(pl.col("precipitation_inches") * 100).round().cast(pl.Int64),
+        rain=(pl.col("precipitation_inches") * 100).round().cast(pl.Int64),
     )
     last = last_known(
         rows,
@@ -137,53 +121,42 @@ def known_weather(rows: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
         by=("origin",),
         at="prediction_at",
         known_at="known_at",
-        measures=("precipitation_hundredths",),
-        widths={"6h": timedelta(hours=6)},
+        measures=("rain",),
+        widths={"weather_6h": timedelta(hours=6)},
     )
-    total = pl.col("precipitation_hundredths_6h") / 100
-    rain = sums.select(precipitation_inches_6h=pl.when(pl.col("count_6h") > 0).then(total))
-    return pl.concat([last, rain], how="horizontal")
+    return last, sums
 
 
-def previous_delay(rows: pl.DataFrame, flights: pl.DataFrame) -> pl.DataFrame:
+def previous_delay(rows: pl.DataFrame, flights: pl.LazyFrame) -> pl.DataFrame:
     """Arrival delay of the latest known arrival of the same flight, in minutes."""
     return last_known(
         rows,
-        flights,
+        flights.select(*FLIGHT, "arrived_at", flight_previous_delay_minutes="arrival_delay_minutes"),
         by=FLIGHT,
         at="prediction_at",
         known_at="arrived_at",
-        columns=("arrival_delay_minutes",),
+        columns=("flight_previous_delay_minutes",),
         max_age=PREVIOUS_FLIGHT_MAX_AGE,
-    ).select(flight_previous_delay_minutes="arrival_delay_minutes")
+    )
 
 
 def known_delays(
-    rows: pl.DataFrame, flights: pl.DataFrame, kind: str, known_at: str, windows: DelayWindows
+    rows: pl.DataFrame, flights: pl.LazyFrame, kind: str, known_at: str, windows: DelayWindows
 ) -> pl.DataFrame:
-    """Mean delay in minutes and share of late flights, of flights that had departed or arrived by then."""
+    """Of flights that had departed or arrived in each window: how many, minutes of delay, and how many late."""
     delay = pl.col(f"{kind}_delay_minutes")
-    widths = {_label(hours): timedelta(hours=hours) for hours in windows.hours}
-    sums = known_window_sums(
+    return known_window_sums(
         rows,
         flights.select(*windows.by, known_at, delay=delay, late=delay >= LATE_FROM_MINUTES),
         by=windows.by,
         at="prediction_at",
         known_at=known_at,
         measures=("delay", "late"),
-        widths=widths,
-    )
-    names = {"delay": "delay_minutes", "late": "late_share"}
-    return sums.select(
-        pl.when(pl.col(f"count_{label}") > 0)
-        .then(pl.col(f"{measure}_{label}") / pl.col(f"count_{label}"))
-        .alias(f"{windows.name}_{kind}_{name}_{label}")
-        for label in widths
-        for measure, name in names.items()
+        widths={f"{windows.name}_{kind}_{_label(hours)}": timedelta(hours=hours) for hours in windows.hours},
     )
 
 
-def waiting_flights(rows: pl.DataFrame, flights: pl.DataFrame, name: str, by: tuple[str, ...]) -> pl.DataFrame:
+def waiting_flights(rows: pl.DataFrame, flights: pl.LazyFrame, name: str, by: tuple[str, ...]) -> pl.DataFrame:
     """Flights scheduled to have departed by then that had not: overdue ones, their minutes, and stuck ones."""
     schedule = flights.select(
         *by,
@@ -204,6 +177,30 @@ def waiting_flights(rows: pl.DataFrame, flights: pl.DataFrame, name: str, by: tu
             f"{name}_stuck_flights": stuck["count"],
         }
     )
+
+
+@cache
+def _features() -> tuple[pl.Expr, ...]:
+    """Each column of the contract, of what the schedule tells and the windows found."""
+    made = {
+        "scheduled_minute_of_day": pl.col("scheduled_departure_minute_of_day"),
+        "weekday": pl.col("service_date").dt.weekday(),
+        "precipitation_inches_6h": _mean("rain", "weather_6h", of=pl.lit(100)),
+    }
+    for kind, groups in (("arrival", ARRIVALS), ("departure", DEPARTURES)):
+        for name, _, widths in groups:
+            for label in map(_label, widths):
+                window = f"{name}_{kind}_{label}"
+                made[f"{name}_{kind}_delay_minutes_{label}"] = _mean("delay", window)
+                made[f"{name}_{kind}_late_share_{label}"] = _mean("late", window)
+    columns = DelayFeatures.columns().items()
+    return tuple(made.get(name, pl.col(name)).cast(column.dtype).alias(name) for name, column in columns)
+
+
+def _mean(measure: str, window: str, of: pl.Expr | None = None) -> pl.Expr:
+    """The sum of a window divided by its count, or by `of`; null where nothing is counted."""
+    count = pl.col(f"count_{window}")
+    return pl.when(count > 0).then(pl.col(f"{measure}_{window}") / (count if of is None else of))
 
 
 def _label(hours: int) -> str:

@@ -1,0 +1,90 @@
+"""What was served is held against the batch code, to the bit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from ml_platform.online.app import Parts
+from ml_platform.online.server import build
+from ml_platform.operations.served_check import SERVING_MATCHES_BATCH, served_definitions
+from ml_platform.storage.resources import storage_resources
+from ml_platform_tests.online.scenario import MODEL, OnlineWorld, flights, request
+
+
+class ServedWorld:
+    """A service over the toy world, and the check of what it served."""
+
+    def __init__(self, home: Path) -> None:
+        """Version 1 is champion, and answers."""
+        self.world = OnlineWorld(home)
+        self.world.promote(1)
+        self.parts: Parts = build(MODEL, self.world.settings)[1].parts
+        self.parts.service.follower.look()
+
+    def serve(self, rows: pl.DataFrame) -> None:
+        """Answer for these rows and publish the answers as one batch."""
+        self.parts.served.add(self.parts.service.predict(request(rows)), "request")
+        self.parts.served.publish()
+
+    def shift(self, feature: str) -> None:
+        """Have the service add one to a feature from now on."""
+        follower, function = self.parts.service.follower, MODEL.function
+        assert follower.now.history is not None
+
+        def shifted(rows: pl.DataFrame, **tables: pl.DataFrame) -> pl.DataFrame:
+            return function(rows, **tables).with_columns(pl.col(feature) + 1)
+
+        history = replace(follower.now.history, model=MODEL._replace(function=shifted))
+        follower.now = follower.now._replace(history=history)
+
+    def check(self) -> dg.AssetCheckEvaluation:
+        """The outcome of the check, run as its job runs it."""
+        found = served_definitions(MODEL, self.world.settings)
+        defs = dg.Definitions.merge(found, dg.Definitions(resources=storage_resources(self.world.settings)))
+        run = defs.resolve_job_def("check_flights_delay_predictions_served").execute_in_process()
+        [told] = run.get_asset_check_evaluations()
+        assert told.check_name == SERVING_MATCHES_BATCH
+        return told
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> ServedWorld:
+    """A service that has not answered yet."""
+    return ServedWorld(tmp_path)
+
+
+def numbers(told: dg.AssetCheckEvaluation, *names: str) -> list[object]:
+    """Values of the metadata."""
+    return [told.metadata[name].value for name in names]
+
+
+def test_what_is_served_is_what_the_batch_makes(served: ServedWorld) -> None:
+    served.serve(flights().tail(10))
+    told = served.check()
+    assert told.passed
+    assert numbers(told, "rows_looked_at", "rows_compared", "probabilities_compared") == [10, 10, 10]
+
+
+def test_one_shifted_feature_is_found_in_the_one_batch_that_has_it(served: ServedWorld) -> None:
+    served.serve(flights().tail(10))
+    served.shift("distance_miles")
+    served.serve(flights().tail(1))
+    told = served.check()
+    [difference] = numbers(told, "differences")[0]
+    assert not told.passed
+    assert str(difference).startswith("distance_miles: ")
+
+
+def test_rows_are_compared_by_the_versions_that_they_were_made_from(served: ServedWorld) -> None:
+    served.serve(flights().tail(10))
+    late = flights().with_columns(pl.col("arrival_delay_minutes") + 30, pl.col("departure_delay_minutes") + 30)
+    served.world.publish(late, served.world.tables.scan("flights/weather_clean").collect())
+    assert served.check().passed
+
+
+def test_nothing_served_is_nothing_wrong(served: ServedWorld) -> None:
+    told = served.check()
+    assert (told.passed, numbers(told, "rows_looked_at")) == (True, [0])
