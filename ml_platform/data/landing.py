@@ -143,9 +143,6 @@ def _typed(column: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
             return value.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
         case pl.Date():
             return value.str.to_date("%Y-%m-%d", strict=False)
-        case pl.Boolean():
-            text = value.str.to_lowercase()
-            return pl.when(text.is_in(["true", "false"])).then(text == "true").alias(column)
         case pl.Time():
             return value.str.to_time("%H:%M:%S%.f", strict=False)
         case pl.Boolean():

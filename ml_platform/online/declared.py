@@ -97,11 +97,11 @@ def _refusal(root: Path, use_case: str, deployment: Mapping[str, Any]) -> Defini
     pipelines = declared(root / use_case, "data", _DATA)
     features = {table["name"] for pipeline in pipelines for table in pipeline.get("features", ())}
     task = declared_task(root / use_case / "serving", name)
-    if task.kind != "binary":
-        expected, got = "a model whose task is binary, since an answer is a probability", f"task {task.kind}"
-    elif predictions["features"] not in features:
+    if predictions["features"] not in features:
         expected = "features of a table whose rows land by day, since they are made anew from its days"
         got = f"'{predictions['features']}', which is cut by day from tables by key"
+    elif task.kind != "binary":
+        expected, got = "a model whose task is binary, since an answer is a probability", f"task {task.kind}"
     else:
         return None
     remedy = f"Its batch predictions are in {use_case}/{predictions['name']}."

@@ -23,7 +23,7 @@ WRONG = [
     (DATA, "inputs: []", "inputs: 7", r"features\[0\].inputs: input should be a list; got 7"),
     (DATA, "quarantine: quarantine", "quarantine: Q", r"cleaned\[0\].quarantine: .*a table's name is a folder below"),
     (DATA, "source: clean", "source: cleen", r"derived\[0\].source: there is no cleaned table.*did you mean clean"),
-    (DATA, "rows: clean", "rows: raw", r"features\[0\].rows: there is no cleaned table with.*one of clean"),
+    (DATA, "rows: clean", "rows: raw", r"features\[0\].rows: there is no cleaned or derived table with.*one of clean"),
     (DATA, "cleaning:clean", "cleaning:cleen", r"'cleaning:cleen'.*nothing of that name.*did you mean clean\?"),
     (DATA, "contract:Clean", "contracts:Clean", r"there is no module contracts\.py"),
     (
