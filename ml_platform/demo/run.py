@@ -20,15 +20,13 @@ from ml_platform.demo.shown import DEFAULT, Shown, shown
 from ml_platform.demo.stages import Stage, perform
 from ml_platform.execution.executors import warm_up
 from ml_platform.execution.instance import open_instance
-from ml_platform.execution.launch import CodeLocation, PartitionRange, RunRequest, platform_location, run_job
+from ml_platform.execution.launch import QUIET, CodeLocation, PartitionRange, RunRequest, platform_location, run_job
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.probe import require_storage
 from ml_platform.tracking._client import import_quietly
 
 PRELOADED = ("ml_platform.training.definitions",)
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Events are in the instance; the narrator speaks, and what libraries print goes to `<home>/demo.log`."""
 
 
 def run_demo(settings: Settings, use_case: str = DEFAULT) -> DemoReport:

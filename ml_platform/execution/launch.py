@@ -62,6 +62,10 @@ class PartitionRange(NamedTuple):
     last: str
 
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Configuration of a run whose events are in the instance, and not printed as well."""
+
+
 class RunRequest(NamedTuple):
     """One run: which job or assets of a location, over which partitions."""
 

@@ -137,7 +137,7 @@ def _raw(plan: Plan) -> Iterator[str]:
     for column in plan.file.columns:
         dtype = "String" if column.dtype == pl.Datetime else _type(column)
         alias = "" if column.header == column.name else f"alias={_text(column.header)}, "
-        yield f"{column.name} = dy.{dtype}({alias}nullable=True)"
+        yield f"{column.name} = dy.{dtype}({alias}nullable=True, description={_text(_told(column))})"
 
 
 def _clean(plan: Plan) -> Iterator[str]:

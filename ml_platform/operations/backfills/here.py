@@ -20,7 +20,7 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 from dagster._core.utils import make_new_backfill_id
 
 from ml_platform.errors import RunFailedError
-from ml_platform.execution.launch import CodeLocation, PartitionRange, RunRequest, run_job
+from ml_platform.execution.launch import QUIET, CodeLocation, PartitionRange, RunRequest, run_job
 from ml_platform.operations.backfills.assets import Assets, Parts, with_ancestors
 from ml_platform.operations.backfills.plan import PlannedRun, runs
 from ml_platform.operations.backfills.starting import as_title, made_since
@@ -147,6 +147,7 @@ def _request(location: CodeLocation, run: PlannedRun, backfill_id: str) -> RunRe
         location,
         assets=[dg.AssetKey(name.split("/")) for name in run.assets],
         partitions=None if not keys else keys[0] if len(keys) == 1 else PartitionRange(keys[0], keys[-1]),
+        config=QUIET,
         tags={BACKFILL_ID_TAG: backfill_id},
     )
 
