@@ -22,10 +22,11 @@ from ml_platform.settings import PROJECT_ROOT
 from ml_platform_tests.drills.drill import Drill, DrillResult
 from ml_platform_tests.drills.platform import Platform, platform, until
 from ml_platform_tests.drills.recovery_location import RECOVERY
-from ml_platform_tests.operations.backfill_location import DAYS, TOY, fail
+from ml_platform_tests.operations.backfill_location import DAYS, TOY, fail, take
 from ml_platform_tests.operations.webserver import webserver
 
 TABLES = ("toy/numbers", "toy/sums")
+RUN_SECONDS = 10.0
 FAILING = sorted(random.Random(0).sample(DAYS, 20))
 LONGEST_SECONDS = 3_600.0
 QUICK = {"ML_PLATFORM_STEP_RETRIES": "0", "ML_PLATFORM_RECOVERY_FIRST_SECONDS": "20"}
@@ -152,11 +153,13 @@ def canceled_and_resumed(folder: Path, days: int = 200) -> DrillResult:
     """A backfill is canceled in the middle and resumed."""
     with commanding(folder) as command:
         p, wanted = command.platform, DAYS[:days]
+        take(p.home, RUN_SECONDS)  # the daemon looks for what is canceled every 30 s, and more is made meanwhile
         first = command.begin("run", *TABLES, "--from", wanted[0], "--to", wanted[-1])
-        command.until_made("toy/numbers", days // 20)  # the command takes seconds, in which more are made
+        command.until_made("toy/numbers", days // 20)
         command("cancel", first)
         command.until_over(first)
         until("its runs are over", lambda: all(run.is_finished for run in p.runs_of_backfill(first)))
+        take(p.home, 0.0)
         before = {table: made(p, f"toy/{table}") for table in ("numbers", "sums")}
         since = time.monotonic()
         second = command.begin("resume", first)

@@ -5,10 +5,11 @@
                               +-----> features (looks two days back) -> model (by month)
 
 `numbers` fails for the days that the file `failing.json` in the home names, by the error that it says; the other days
-of the same run are made.
+of the same run are made. A run of it takes as many seconds as the file `seconds` says, if there is one.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def fail(home: Path, *days: str, by: type[Exception] = ValueError) -> None:
     (home / "failing.json").write_text(json.dumps(dict.fromkeys(days, by.__name__)))
 
 
+def take(home: Path, seconds: float) -> None:
+    """From now on, a run of `numbers` takes so long."""
+    (home / "seconds").write_text(str(seconds))
+
+
 def key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["toy", name])
 
@@ -46,7 +52,8 @@ def register() -> None:
 )
 def numbers(context: dg.AssetExecutionContext) -> None:
     """One row for each number of a day."""
-    file = Settings().home / "failing.json"
+    file, seconds = Settings().home / "failing.json", Settings().home / "seconds"
+    time.sleep(float(seconds.read_text()) if seconds.exists() else 0.0)
     failing = json.loads(file.read_text()) if file.exists() else {}
     bad = [day for day in context.partition_keys if day in failing]
     for day in context.partition_keys if bad else ():
