@@ -37,6 +37,7 @@ def served_definitions(model: OnlineModel, settings: Settings) -> dg.Definitions
         description=f"Rows of the newest {BATCHES} batches, computed again by the batch code from the same versions of "
         "the tables, give the same features and probabilities to the bit.",
         required_resource_keys={"tables"},
+        retry_policy=use_case.retries(),
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         location = context.resources.tables.location

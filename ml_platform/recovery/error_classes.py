@@ -242,7 +242,6 @@ KNOWN: Mapping[str, ErrorClass | Callable[[BaseException], ErrorClass | None]] =
         "sqlalchemy.exc.OperationalError": _of_database,
         "sqlalchemy.exc.InterfaceError": "transient",
         "psycopg2.OperationalError": _of_database,
-        "psycopg.OperationalError": _of_database,
         "mlflow.exceptions.MlflowException": _of_mlflow,
     }
 )

@@ -99,7 +99,7 @@ def test_a_run_over_unchanged_days_computes_nothing(world: World) -> None:
     [
         ({"partition_column": "read_at"}, "has to be a Date of ParkFeatures, not a Datetime"),
         ({"partition_column": "nothing"}, "has to be a Date of ParkFeatures, not no column of that name"),
-        ({"source": "raw"}, "'features_by_day' reads a table that is not declared there. Expected one of clean"),
+        ({"source": "raw"}, r"by_day\[0\].source: there is no cleaned, derived or feature table 'raw'"),
     ],
 )
 def test_a_table_by_day_is_cut_from_a_table_by_key_with_a_column_of_dates(

@@ -25,6 +25,7 @@ from ml_platform.provenance.trace_steps import Evidence
 from ml_platform_tests.data import shop
 from ml_platform_tests.data.shop import DAY, NEXT, ORIGINS, QUERY, URL_FROM, Origin, RawOrders, Shop, orders
 from ml_platform_tests.data.test_pipeline import error_of
+from ml_platform_tests.execution.instances import queueing_instance
 
 PASSWORD = "hunter2-of-the-shop"
 
@@ -276,11 +277,14 @@ def test_what_lands_is_noticed_and_what_is_asked_for_has_a_schedule(
 
 
 def test_a_schedule_asks_for_the_day_before(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    asked = Shop(tmp_path, instance, query=QUERY)
+    asked = Shop(tmp_path / "home", instance, query=QUERY)
     repository, at = asked.definitions.get_repository_def(), dt.datetime(2013, 7, 5, 6, tzinfo=dt.UTC)
     resources = {"tables": asked.definitions.resources["tables"]}
-    with dg.build_schedule_context(
-        instance, scheduled_execution_time=at, resources=resources, repository_def=repository
-    ) as context:
+    with (
+        queueing_instance(tmp_path / "kept") as kept,  # a schedule is not handed one that nothing is kept of
+        dg.build_schedule_context(
+            kept, scheduled_execution_time=at, resources=resources, repository_def=repository
+        ) as context,
+    ):
         ticked = repository.get_schedule_def("build_shop_days_daily").evaluate_tick(context)
     assert [request.partition_key for request in ticked.run_requests or []] == [str(DAY)]

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from ml_platform.settings import PROJECT_ROOT
 from ml_platform_tests.ui.browser import SIZE
 
-TALL = 4_000
+TALL = 12_000
 SCREENSHOTS = PROJECT_ROOT / "build" / "ui"
 
 _EDGES = """() => {
