@@ -6,7 +6,6 @@ Belongs here: its processes. Does not: its database and artifacts, which are els
 import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,9 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from ml_platform.errors import LocalServerError
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
 from ml_platform.local_servers.process_trees import end, family
+from ml_platform.local_servers.server_process import log_of, wait_until_ready
 from ml_platform.local_servers.shared import Running, shared
 
 READY_WITHIN_SECONDS = 300.0
@@ -40,7 +39,7 @@ def mlflow_server(
     folder.mkdir(parents=True, exist_ok=True)
     at = port or free_ports(1)[0]
     command = ["server", "--host", LOOPBACK, "--port", str(at), "--workers", "1", "--no-serve-artifacts"]
-    with _log(folder).open("ab") as log:
+    with log_of(folder).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", *command, "--default-artifact-root", artifact_uri],
             env={**os.environ, **environment, **_SMALL, "MLFLOW_BACKEND_STORE_URI": database_url},
@@ -52,7 +51,9 @@ def mlflow_server(
         )
     try:
         url = f"http://{LOOPBACK}:{at}"
-        _wait_until_ready(process, url, folder)
+        wait_until_ready(
+            process, f"MLflow at {url}", READY_WITHIN_SECONDS, partial(_why_not_ready, url), log_of(folder)
+        )
         yield Running(url, process.pid)
     finally:
         end(family(process.pid))
@@ -72,23 +73,9 @@ def shared_mlflow_server(
         yield running.address
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, folder: Path) -> None:
-    waited_until, last = time.monotonic() + READY_WITHIN_SECONDS, "it does not answer"
-    while process.poll() is None and time.monotonic() < waited_until:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5) as response:  # noqa: S310 - of this machine
-                if response.status == HTTPStatus.OK:
-                    return
-        except (urllib.error.URLError, OSError) as error:
-            last = str(error)
-        time.sleep(0.2)
-    ended = process.poll()
-    raise LocalServerError(
-        f"MLflow did not come up at {url} within {READY_WITHIN_SECONDS:.0f} seconds",
-        got=last if ended is None else f"exit code {ended}",
-        remedy=f"Look into {_log(folder)}.",
-    )
-
-
-def _log(folder: Path) -> Path:
-    return folder / "server.log"
+def _why_not_ready(url: str) -> str | None:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:  # noqa: S310 - of this machine
+            return None if response.status == HTTPStatus.OK else f"status {response.status}"
+    except (urllib.error.URLError, OSError) as error:
+        return str(error)

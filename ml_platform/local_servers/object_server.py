@@ -10,9 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ml_platform.errors import LocalServerError
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
+from ml_platform.local_servers.server_process import log_of, stop, wait_until_ready
 
 READY_WITHIN_SECONDS = 30.0
 STOPPED_WITHIN_SECONDS = 5.0
@@ -83,7 +84,7 @@ def object_server(
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     ports["s3.port"] = port or ports["s3.port"]
-    with _log(folder).open("ab") as log:
+    with log_of(folder).open("ab") as log:
         process = subprocess.Popen(
             _command(folder, ports, bucket, identities),
             stdout=log,
@@ -93,10 +94,11 @@ def object_server(
         )
     try:
         server = ObjectServer(f"http://{LOOPBACK}:{ports['s3.port']}", bucket, folder, process.pid)
-        _wait_until_ready(process, server, writer)
+        name, why_not = f"SeaweedFS at {server.endpoint_url}", partial(_why_not_ready, _client(server, writer), bucket)
+        wait_until_ready(process, name, READY_WITHIN_SECONDS, why_not, log_of(folder))
         yield server
     finally:
-        _stop(process)
+        stop(process, signal.SIGTERM, STOPPED_WITHIN_SECONDS)
 
 
 def _command(folder: Path, ports: dict[str, int], bucket: str, identities: Sequence[Identity]) -> list[str]:
@@ -133,24 +135,14 @@ def _binary() -> Path:
     return found
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", server: ObjectServer, writer: Identity) -> None:
-    waited_until = time.monotonic() + READY_WITHIN_SECONDS
-    client, last = _client(server, writer), "it does not answer"
-    while process.poll() is None and time.monotonic() < waited_until:
-        try:
-            client.put_object(Bucket=server.bucket, Key=_PROBE, Body=b"")
-            client.delete_object(Bucket=server.bucket, Key=_PROBE)
-        except (BotoCoreError, ClientError) as error:  # no bucket yet, or no writable volume
-            last = str(error)
-            time.sleep(0.05)
-        else:
-            return
-    ended = process.poll()
-    raise LocalServerError(
-        f"SeaweedFS did not come up at {server.endpoint_url} within {READY_WITHIN_SECONDS:.0f} seconds",
-        got=last if ended is None else f"exit code {ended}",
-        remedy=f"Look into {_log(server.folder)}.",
-    )
+def _why_not_ready(writer: Any, bucket: str) -> str | None:
+    """What keeps the client `writer` from writing: no bucket yet, or no writable volume."""
+    try:
+        writer.put_object(Bucket=bucket, Key=_PROBE, Body=b"")
+        writer.delete_object(Bucket=bucket, Key=_PROBE)
+    except (BotoCoreError, ClientError) as error:
+        return str(error)
+    return None
 
 
 def _client(server: ObjectServer, identity: Identity) -> Any:
@@ -162,17 +154,3 @@ def _client(server: ObjectServer, identity: Identity) -> Any:
         region_name="us-east-1",
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
     )
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOPPED_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    process.wait()
-
-
-def _log(folder: Path) -> Path:
-    return folder / "server.log"

