@@ -1,6 +1,8 @@
 """Instances to test with: the platform's own, in a folder of the test."""
 
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -55,6 +57,13 @@ def _stock(part: str, folder: Path) -> dict[str, object]:
 def materialization(partition: str, hash_: str = "a") -> dg.AssetMaterialization:
     """One day of flights with a data version."""
     return dg.AssetMaterialization("flights", partition=partition, tags={"dagster/data_version": hash_})
+
+
+def write_some(opened: Callable[[Path], dg.DagsterInstance], folder: Path, count: int) -> None:
+    """`count` single events, by a process that opens the instance for itself."""
+    with opened(folder) as instance:
+        for number in range(count):
+            instance.report_runless_asset_event(materialization(f"{os.getpid()}-{number}"))
 
 
 def entry(event: dg.AssetMaterialization, run_id: str) -> EventLogEntry:

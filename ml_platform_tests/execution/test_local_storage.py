@@ -7,7 +7,14 @@ import time
 from pathlib import Path
 
 from ml_platform.execution.connections import SqliteFile
-from ml_platform_tests.execution.instances import DAYS, entry, materialization, materialized, platform_instance
+from ml_platform_tests.execution.instances import (
+    DAYS,
+    entry,
+    materialization,
+    materialized,
+    platform_instance,
+    write_some,
+)
 
 
 def write_forever(folder: Path) -> None:
@@ -18,16 +25,9 @@ def write_forever(folder: Path) -> None:
             instance.event_log_storage.store_event_batch([entry(materialization(day), run_id) for day in DAYS[:10]])
 
 
-def write_some(folder: Path, count: int) -> None:
-    """`count` single events."""
-    with platform_instance(folder) as instance:
-        for number in range(count):
-            instance.report_runless_asset_event(materialization(f"{os.getpid()}-{number}"))
-
-
 def test_several_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_some, args=(tmp_path, 40)) for _ in range(3)]
+    writers = [context.Process(target=write_some, args=(platform_instance, tmp_path, 40)) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:

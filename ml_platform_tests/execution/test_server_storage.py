@@ -12,20 +12,13 @@ from ml_platform.execution.instance import open_instance
 from ml_platform.execution.server_storage import ServerEventLogStorage
 from ml_platform.local_servers.postgres import postgres
 from ml_platform.settings import Settings
-from ml_platform_tests.execution.instances import materialization, materialized, server_instance
+from ml_platform_tests.execution.instances import materialization, materialized, server_instance, write_some
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ML_PLATFORM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-def write_some(folder: Path, count: int) -> None:
-    """`count` single events."""
-    with server_instance(folder) as instance:
-        for number in range(count):
-            instance.report_runless_asset_event(materialization(f"{os.getpid()}-{number}"))
 
 
 @pytest.mark.usefixtures("database_url")
@@ -40,7 +33,7 @@ def test_the_history_is_in_the_database_that_the_settings_name() -> None:
 @pytest.mark.usefixtures("database_url")
 def test_several_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_some, args=(tmp_path, 40)) for _ in range(3)]
+    writers = [context.Process(target=write_some, args=(server_instance, tmp_path, 40)) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
