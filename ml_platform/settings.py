@@ -5,6 +5,7 @@ no repr, log line or error message shows them. Nothing is created and nothing is
 """
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -33,6 +34,7 @@ SensorKind = Literal[
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 """Environment variable that a file of the team names, instead of the secret that it holds."""
 
+_PASSWORD = re.compile(r"(://[^:/@]*):[^/]*@")
 _MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
 
@@ -316,6 +318,11 @@ class Settings(BaseSettings):
             options["aws_access_key_id"] = self.s3_access_key_id.get_secret_value()
             options["aws_secret_access_key"] = self.s3_secret_access_key.get_secret_value()
         return options
+
+
+def without_password(url: str) -> str:
+    """The address as it may be told: a password in it is masked."""
+    return _PASSWORD.sub(r"\1:***@", url)
 
 
 def _duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from ml_platform.demo.served import WalkForward, walk_forward
 from ml_platform.demo.shown import DEFAULT, shown
 from ml_platform.errors import SettingsError
 from ml_platform.evaluation.task import BINARY, Task
-from ml_platform.settings import Settings
+from ml_platform.settings import Settings, without_password
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
 
@@ -105,7 +105,7 @@ def _places(settings: Settings) -> tuple[Place, ...]:
         Place(what="Assets, checks, runs and lineage", how="make dev, then http://localhost:3000"),
         Place(
             what="Experiments and registered models",
-            how=f"mlflow ui --backend-store-uri {settings.mlflow_tracking_uri}",
+            how=f"mlflow ui --backend-store-uri {without_password(settings.mlflow_tracking_uri)}",
         ),
         Place(what="Tables (Delta Lake)", how=settings.data_uri),
         Place(what="This summary as data", how="ml-platform summary --json"),

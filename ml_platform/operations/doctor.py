@@ -19,7 +19,7 @@ import sqlalchemy as db
 
 from ml_platform.errors import PlatformError, RegistryUnreachableError, SettingsError, StorageFullError
 from ml_platform.recovery.alerts.routes import load_routes, not_set
-from ml_platform.settings import Settings
+from ml_platform.settings import Settings, without_password
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.probe import require_store, require_tables
 
@@ -122,19 +122,20 @@ def _mlflow(uri: str) -> str:
         return _mlflow_file(Path(uri.removeprefix("sqlite:///")))
     if not uri.startswith("http"):
         return f"{uri.partition('://')[0]}, as MLflow itself reaches it: not looked at"
+    told = without_password(uri)
     remedy = "Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the server in use."
     try:
         found = _get(f"{uri.rstrip('/')}/version")[0].decode()
     except (urllib.error.URLError, OSError) as error:
-        raise RegistryUnreachableError(f"MLflow does not answer at {uri}", got=str(error), remedy=remedy) from error
+        raise RegistryUnreachableError(f"MLflow does not answer at {told}", got=str(error), remedy=remedy) from error
     spoken = version("mlflow")
     if found.split(".")[:2] != spoken.split(".")[:2]:
         raise RegistryUnreachableError(
-            f"MLflow at {uri} is of another version",
+            f"MLflow at {told} is of another version",
             got=found,
             remedy=f"Run a server of version {spoken}, which constraints.txt has.",
         )
-    return f"server {found} at {uri}"
+    return f"server {found} at {told}"
 
 
 def _mlflow_file(path: Path) -> str:
@@ -170,20 +171,21 @@ def _alerts(settings: Settings) -> Iterator[Finding]:
 
 def _clock(url: str) -> str:
     """How far this machine's clock is from a server's."""
+    server = without_password(url)
     try:
         told = _get(url)[1]
     except (urllib.error.URLError, OSError):
-        return f"{url} does not answer, so nothing is known"
+        return f"{server} does not answer, so nothing is known"
     if told is None:
-        return f"{url} tells no time, so nothing is known"
+        return f"{server} tells no time, so nothing is known"
     skew = (datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds()
     if abs(skew) > MOST_SKEW_SECONDS:
         raise SettingsError(
-            f"The clocks of this machine and of {url} differ",
+            f"The clocks of this machine and of {server} differ",
             got=f"{skew:+.0f} seconds",
             remedy="Set both by NTP: S3 refuses requests whose clock is wrong.",
         )
-    return f"{abs(skew):.0f} s from that of {url}"
+    return f"{abs(skew):.0f} s from that of {server}"
 
 
 def _get(url: str) -> tuple[bytes, str | None]:

@@ -18,9 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.errors import RegistryUnreachableError
 from ml_platform.tracking import s3_artifacts
-from ml_platform.tracking.reaching import told
+from ml_platform.tracking.reaching import told, unreachable
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -81,11 +80,7 @@ def _client_of(tracking_uri: str, _process: int) -> "MlflowClient":
         try:
             made.search_registered_models(max_results=1)  # the registry's own tables are checked on its first use
         except MlflowException as error:
-            raise RegistryUnreachableError(
-                f"The MLflow store at {tracking_uri} does not answer.",
-                got=told(error),
-                remedy="Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the store in use.",
-            ) from error
+            raise unreachable(tracking_uri, told(error)) from error
     return made
 
 

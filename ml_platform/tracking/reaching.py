@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ml_platform.errors import ObjectCorruptError, RegistryUnreachableError
+from ml_platform.settings import without_password
 
 _ASKED_AGAIN_AFTER_SECONDS = 30.0
 _MEANS_AWAY = {
@@ -48,7 +49,7 @@ def reaching(tracking_uri: str) -> Iterator[None]:
     """
     away = _away.get(tracking_uri)
     if away is not None and time.monotonic() < away.until:
-        raise _unreachable(tracking_uri, away.told)
+        raise unreachable(tracking_uri, away.told)
     try:
         yield
     except _failures() as error:
@@ -56,7 +57,7 @@ def reaching(tracking_uri: str) -> Iterator[None]:
             raise
         why = error.got if isinstance(error, RegistryUnreachableError) else told(error)
         _away[tracking_uri] = _Away(time.monotonic() + _ASKED_AGAIN_AFTER_SECONDS, why)
-        raise _unreachable(tracking_uri, why) from error
+        raise unreachable(tracking_uri, why) from error
 
 
 def ask_again(tracking_uri: str) -> None:
@@ -97,9 +98,10 @@ def told(error: BaseException) -> str:
     return text.strip().partition("\n")[0][:200] or type(error).__name__
 
 
-def _unreachable(tracking_uri: str, got: str) -> RegistryUnreachableError:
+def unreachable(tracking_uri: str, got: str) -> RegistryUnreachableError:
+    """The error for a store that cannot be had; a password in its address is told to nobody."""
     return RegistryUnreachableError(
-        f"The MLflow store at {tracking_uri} does not answer.",
+        f"The MLflow store at {without_password(tracking_uri)} does not answer.",
         got=got,
         remedy="Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the store in use.",
     )

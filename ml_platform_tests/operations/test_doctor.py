@@ -103,6 +103,13 @@ def test_an_mlflow_that_is_away_of_another_version_or_damaged_is_told(tmp_path: 
         assert (found.state, why in found.what) == ("wrong", True)
 
 
+def test_the_password_in_an_address_is_told_nowhere(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, mlflow_tracking_uri=f"http://platform:s3cret@127.0.0.1:{nobody()}")
+    found = findings(settings)
+    assert found["MLflow"].state == "wrong"
+    assert "s3cret" not in str(found)
+
+
 def test_a_clock_that_differs_is_told(tmp_path: Path, yesterday: str) -> None:
     found = findings(Settings(home=tmp_path, mlflow_tracking_uri=yesterday))["clock"]
     assert found.state == "wrong"

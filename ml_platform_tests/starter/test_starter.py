@@ -124,6 +124,6 @@ def test_empty_columns_and_instants_become_columns_of_the_contract(tmp_path: Pat
     lines = [f"{line},2024-01-01 10:00:00," for line in crossings().splitlines()[1:]]
     text = "\n".join(["date,ferry,wind,cancelled,seen at,remark", *lines]) + "\n"
     contract = files_of(planned(tmp_path, text))["contract.py"]
-    assert 'seen_at = dy.String(alias="seen at", nullable=True)' in contract
+    assert 'seen_at = dy.String(alias="seen at", nullable=True, description="Seen at.")' in contract
     assert 'seen_at = dy.Datetime(time_zone="UTC", time_unit="us", metadata=ALWAYS' in contract
     assert pl.String() in [column.dtype for column in read_file(tmp_path / "crossings.csv").columns]
