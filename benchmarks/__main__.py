@@ -24,6 +24,7 @@ from benchmarks.pipeline import measure_pipeline, measure_rerun, provide_downloa
 from benchmarks.processes import adopt_orphans
 from benchmarks.readings import Reading, Section, show
 from benchmarks.steps import measure_steps
+from benchmarks.use_cases import measure_use_cases
 from ml_platform.demo.narrator import printing_into
 from ml_platform.errors import PlatformError
 from ml_platform.terminal import console
@@ -55,6 +56,7 @@ def measurements(work: Path, *, stock: bool) -> list[Measurement]:
         Measurement("The demonstration again, nothing changed", lambda: measure_rerun(work)),
         Measurement("One more day", lambda: measure_new_day(work)),
         Measurement("Through the daemon", lambda: measure_daemon(work)),
+        Measurement("Many use cases", lambda: measure_use_cases(work)),
     ]
 
 

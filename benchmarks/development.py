@@ -49,14 +49,20 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def loaded_dagster_dev(home: Path, log: Path, timeout_seconds: float = START_TIMEOUT_SECONDS) -> Iterator[Server]:
+def loaded_dagster_dev(
+    home: Path, log: Path, timeout_seconds: float = START_TIMEOUT_SECONDS, variables: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """The server on the history of `home`, once its locations are loaded; every process of it ends with the block.
+
+    `variables` are settings besides the home.
 
     Raises:
         RuntimeError: it ended, was not up within `timeout_seconds`, or a location failed; with the end of its log.
     """
     started = time.monotonic()
-    with dagster_dev(environment(home), log, arguments=("--code-server-log-level", "info")) as running:
+    with dagster_dev(
+        environment(home) | dict(variables or {}), log, arguments=("--code-server-log-level", "info")
+    ) as running:
         yield _loaded(running, started, log, timeout_seconds)
 
 

@@ -37,6 +37,7 @@ from ml_platform.serving.rungs import (
 from ml_platform.serving.scoring import ModelRung
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
+from ml_platform.tracking.compact_trees import compact
 from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.registry import RegisteredModel
 
@@ -200,6 +201,6 @@ class Follower:
             ModelUnusableError: it cannot be.
         """
         if version.sha256 not in self._loaded:
-            self._loaded[version.sha256] = usable(rung_name(rung, version), lambda: self.copy.model(version))
+            self._loaded[version.sha256] = usable(rung_name(rung, version), lambda: compact(self.copy.model(version)))
         answerer = answerer_of(rung, version, self._loaded[version.sha256])
         return require_sound(answerer, self.now.history.golden) if self.now.history else answerer

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml_platform.errors import RequestRefusedError
@@ -35,7 +36,8 @@ def features_of(body: bytes, media_type: str, columns: Mapping[str, bool], most_
         raise RequestRefusedError("The columns are not equally long, or there is no row", expected="rows")
     if (rows := lengths.pop()) > most_rows:
         raise RequestRefusedError(f"The request has {rows} rows", expected=f"up to {most_rows}", code="too_large")
-    return pl.DataFrame([_column(name, given[name], is_text) for name, is_text in columns.items()])
+    types = {name: pl.String() if is_text else pl.Float64() for name, is_text in columns.items()}
+    return _frame({name: _column(name, given[name], is_text) for name, is_text in columns.items()}, types)
 
 
 def media_types() -> tuple[str, ...]:
@@ -48,6 +50,7 @@ def shown(version: RegisteredModel) -> dict[str, str]:
     return {"x-model-version": str(version.version), "x-model-sha256": version.sha256}
 
 
+_LARGEST = float(np.finfo(np.float32).max)
 _EXPECTED = f"JSON with one of {', '.join(FORMS)}, or text/csv"
 
 
@@ -91,16 +94,20 @@ def _csv(body: bytes, columns: Mapping[str, bool]) -> Mapping[str, Sequence[Any]
     return {name: frame[name].to_list() for name in frame.columns}
 
 
-def _column(name: str, values: Sequence[Any], is_text: bool) -> pl.Series:
+def _column(name: str, values: Sequence[Any], is_text: bool) -> Sequence[str | float | None]:
+    """The values, once they are seen to be of one kind and of a size that a model takes."""
     allowed: tuple[type, ...] = (str,) if is_text else (int, float)
     if any(value is not None and not isinstance(value, allowed) for value in values):
         raise RequestRefusedError(f"Column '{name}' is no {'text' if is_text else 'number'} in some row")
     if is_text:
-        return pl.Series(name, values, dtype=pl.String)
-    try:
-        numbers = pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
-    except OverflowError:
-        numbers = pl.Series(name, [float("inf")], dtype=pl.Float64)
-    if numbers.cast(pl.Float32).is_infinite().any():
+        return values
+    if any(value is not None and abs(value) > _LARGEST for value in values):  # false of NaN, which is a missing value
         raise RequestRefusedError(f"Column '{name}' has a number that is too large for a model")
-    return numbers
+    return [None if value is None else float(value) for value in values]
+
+
+def _frame(columns: Mapping[str, Sequence[str | float | None]], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The columns as a frame; of one row it is made at once, which costs less."""
+    if len(next(iter(columns.values()))) == 1:
+        return pl.DataFrame([[value for [value] in columns.values()]], schema=types, orient="row")
+    return pl.DataFrame(columns, schema=types)

@@ -10,7 +10,6 @@ members are named by their content, ordered, uncompressed and dated 1980. Object
 import hashlib
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,16 +92,15 @@ def encode(
 def _encode_few(
     frame: pl.DataFrame, features: Sequence[str], categories: Mapping[str, Sequence[str]]
 ) -> NDArray[np.float32]:
-    """The same column by column, without a query, which costs more than a few rows."""
-    matrix = np.empty((frame.height, len(features)), dtype=np.float32, order="F")
-    for place, name in enumerate(features):
-        column = frame.get_column(name)
-        if name in categories:
-            codes = {value: code for code, value in enumerate(categories[name])}
-            matrix[:, place] = [codes.get(value, math.nan) for value in column.to_list()]
-        else:
-            matrix[:, place] = column.cast(pl.Float32).to_numpy()
-    return matrix
+    """The same row by row, without a query, which costs more than a few rows."""
+    places = {name: place for place, name in enumerate(frame.columns)}
+    codes = {name: {value: code for code, value in enumerate(known)} for name, known in categories.items()}
+    columns = [(places[name], codes.get(name)) for name in features]
+    rows = [
+        [row[place] if known is None else known.get(row[place]) for place, known in columns]
+        for row in frame.iter_rows()
+    ]
+    return np.array(rows, dtype=np.float32, order="F").reshape(frame.height, len(features))  # None becomes NaN
 
 
 def predict(model: TabularModel, frame: pl.DataFrame) -> NDArray[np.float64]:
