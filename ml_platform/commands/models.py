@@ -40,9 +40,9 @@ app = typer.Typer(help="Registered models and what was decided about them.", no_
 
 
 def register(root: typer.Typer) -> None:
-    """Add `model ...` and the four decisions to the command."""
+    """Add `model ...`, the four decisions and the trials to the command."""
     root.add_typer(app, name="model")
-    for command in (rollback, promote, approve, reject):
+    for command in (rollback, promote, approve, reject, trial):
         root.command()(command)
 
 
@@ -165,6 +165,30 @@ def reject(name: Name, version: Version, reason: Reason, by: By = "") -> None:
     typer.echo(f"{name}: version {version} is rejected by {model.approval_by}.")
     if model.is_promoted:
         typer.echo(f"It is still promoted: `ml-platform rollback {name} --reason ...` withdraws it.")
+
+
+def trial(name: Name, as_json: AsJson = False) -> None:
+    """How new versions do on requests, beside the champion or in its place, as the online service has found."""
+    from ml_platform.serving.trials import reports
+    from ml_platform.settings import Settings
+    from ml_platform.storage.objects import ObjectStore
+
+    settings = Settings()
+    found = reports(ObjectStore(settings.artifact_uri, settings.fsspec_options(settings.artifact_uri)), name)
+    if as_json:
+        typer.echo(_as_json([each.model_dump(mode="json") | {"verdict": each.verdict} for each in found]))
+        return
+    rows = [
+        (
+            *map(str, (each.version, each.champion, each.process, each.failures.seen, each.answered)),
+            f"{each.evidence / each.evidence_needed:.3f}",
+            each.verdict,
+            each.reason,
+        )
+        for each in found
+    ]
+    head = ("version", "beside", "process", "compared", "answered", "evidence (1 refuses)", "verdict", "why")
+    console().print(table("", head, rows))
 
 
 _ALIASES = ("champion", "last_known_good", "challenger")

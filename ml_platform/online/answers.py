@@ -17,7 +17,9 @@ class Prediction(BaseModel):
     model_as_of: dt.date = Field(description="As-of month of what answered.")
     model_fingerprint: str = Field(description="Hash of everything that what answered follows from.")
     model_sha256: str = Field(description="Hash of the model's bytes; those that the baseline came with.")
-    model_rung: Literal["champion", "last_known_good", "baseline"] = Field(description="Who answered.")
+    model_rung: Literal["champion", "last_known_good", "baseline", "challenger"] = Field(
+        description="Who answered; a challenger is a new version that is being tried on a share of the requests."
+    )
     degraded: list[Literal["features", "model"]] = Field(
         description="`features`: days that the features look at are not published. `model`: not the champion answered."
     )
@@ -89,10 +91,21 @@ class Answers(BaseModel):
     failures: list[str] = Field(description="Why the champion does not; empty if it does.")
 
 
+class Tried(BaseModel):
+    """A version that is tried on requests before it is promoted."""
+
+    version: int = Field(description="The version.")
+    share: float = Field(description="Share of the requests that it answers; 0 where it only scores them as well.")
+    requests: int = Field(description="Requests that were compared with the champion's answer.")
+    verdict: Literal["running", "passed", "refused"] = Field(description="Its verdict in this process.")
+    reason: str = Field(description="Why, or how far it is.")
+
+
 class Model(BaseModel):
     """What the service answers with."""
 
     name: str = Field(description="Registered model.")
     months: list[Answers] = Field(description="By the day from which each answers.")
+    trial: Tried | None = Field(description="The version that is tried on requests; null where none is.")
     first_day: dt.date | None = Field(description="First day that rows may be of.")
     freshness: Freshness = Field(description="How fresh it is.")

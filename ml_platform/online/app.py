@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import polars as pl
 import pydantic_core
 from fastapi import FastAPI, Request, Response
 
@@ -31,6 +30,7 @@ from ml_platform.online.served import ServedLog
 from ml_platform.online.service import OnlineService, Predicted, freshness
 from ml_platform.online.together import Asked, Together
 from ml_platform.online.work import BusyError, TooLongError, Workers
+from ml_platform.serving.trials import TrialReport
 from ml_platform.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -167,8 +167,19 @@ def _model(service: OnlineService) -> answers.Model:
     return answers.Model(
         name=service.follower.model.name,
         months=months,
+        trial=_tried(now.trial.report) if now.trial else None,
         first_day=now.history.first_day if now.history else None,
         freshness=answers.Freshness.model_validate(freshness(now)),
+    )
+
+
+def _tried(report: TrialReport) -> answers.Tried:
+    return answers.Tried(
+        version=report.version,
+        share=report.limits.share,
+        requests=report.failures.seen,
+        verdict=report.verdict,
+        reason=report.reason,
     )
 
 
@@ -206,8 +217,7 @@ def _scored(service: OnlineService, body: bytes, media_type: str) -> Response:
     newest = service.follower.now.champions.newest
     if newest is None or not newest.rungs:
         raise NotReadyError(f"The service of {service.follower.model.name} lacks {' and '.join(service.lacks)}")
-    contract = service.follower.model.features.columns()
-    columns = {name: contract[name].dtype == pl.String for name in newest.rungs[0].columns}
+    columns = {name: name in service.texts for name in newest.rungs[0].columns}
     features = protocol.features_of(body, media_type, columns, service.most_rows)
     scored = service.score(features)
     headers = protocol.shown(scored.answer.by.version) | {"x-model-rung": scored.answer.by.rung}

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.errors import ModelUnusableError, NoModelAnswersError, RequestRefusedError
-from ml_platform.serving.rungs import Answerer, predicted_by
+from ml_platform.serving.rungs import Answerer, AnyRung, predicted_by
 from ml_platform.tracking.registry import RegisteredModel
 
 TOLERANCE = 1e-9
@@ -26,7 +26,7 @@ class Month(NamedTuple):
 
     as_of: dt.date
     champion: RegisteredModel
-    rungs: tuple[Answerer, ...]
+    rungs: tuple[Answerer[AnyRung], ...]
     failures: tuple[str, ...]
 
 
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     """A probability for each row, who gave it, and why not the champion; empty if it did."""
 
     probability: NDArray[np.float64]
-    by: Answerer
+    by: Answerer[AnyRung]
     why: str
 
 
@@ -88,7 +88,7 @@ def answer(month: Month, features: pl.DataFrame) -> Answer:
     )
 
 
-def require_sound(rung: Answerer, golden: pl.DataFrame) -> Answerer:
+def require_sound(rung: Answerer[AnyRung], golden: pl.DataFrame) -> Answerer[AnyRung]:
     """The rung, once it has answered for the golden rows: probabilities, and the same for a row alone as among others.
 
     Raises:

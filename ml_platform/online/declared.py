@@ -18,6 +18,7 @@ from ml_platform.components.references import resolve, use_cases_folder
 from ml_platform.components.sound import each_of
 from ml_platform.errors import DefinitionError, ModelNotFoundError
 from ml_platform.point_in_time.features import FeatureFunction, PredictionTime
+from ml_platform.serving.trials import TrialLimits
 
 _DEPLOYMENT = "ml_platform.serving.component.Deployment"
 _DATA = "ml_platform.data.component.DataPipeline"
@@ -49,6 +50,7 @@ class OnlineModel(NamedTuple):
     day_column: str
     last_known_good: bool
     baseline: str | None
+    trial: TrialLimits | None
 
     @property
     def tables(self) -> dict[str, Input]:
@@ -145,4 +147,5 @@ def _of(root: Path, use_case: str, deployment: Mapping[str, Any]) -> OnlineModel
         day_column=predictions["partition_column"],
         last_known_good=bool(fallback.get("last_known_good", False)),
         baseline=fallback.get("baseline"),
+        trial=TrialLimits.model_validate(trial) if (trial := deployment["champion"].get("trial")) is not None else None,
     )

@@ -10,7 +10,8 @@ copy on this disk.
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -23,11 +24,13 @@ from ml_platform.online.champions import Champions, Month, require_sound
 from ml_platform.online.declared import OnlineModel
 from ml_platform.online.history import History, Marks, prepare, read_window
 from ml_platform.online.local_copy import KeptChampion, KeptChampions, LocalCopy
+from ml_platform.online.trial import Trial
 from ml_platform.recovery.degradation import Degradations
 from ml_platform.serving.promotion import Promotion, recorded_promotions
 from ml_platform.serving.rungs import (
     RAISED,
     Answerer,
+    AnyRung,
     answerer_of,
     baseline_of,
     last_known_good_of,
@@ -35,6 +38,7 @@ from ml_platform.serving.rungs import (
     usable,
 )
 from ml_platform.serving.scoring import ModelRung
+from ml_platform.serving.trials import begin
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
 from ml_platform.tracking.compact_trees import compact
@@ -53,6 +57,7 @@ class Answering(NamedTuple):
     history: History | None = None
     champions: Champions = Champions(())
     looked_at: dt.datetime | None = None
+    trial: Trial | None = None
 
 
 @dataclass
@@ -127,14 +132,31 @@ class Follower:
         self._tried_at = time.monotonic()
         promotions = recorded_promotions(self.artifacts, self.model.champions)
         kept = KeptChampions(months=tuple(self._known(each) for each in self._in_reach(promotions)))
-        if kept == self.copy.champions() and self.now.champions.months and not self.unusable():
-            self._stamps = stamps
-            return
-        champions = self._champions(kept)
-        self.copy.keep_champions(kept)
+        if kept != self.copy.champions() or not self.now.champions.months or self.unusable():
+            champions = self._champions(kept)
+            self.copy.keep_champions(kept)
+            self.now = self.now._replace(champions=champions, trial=None)
+            self.swaps += 1
+        self.now = self.now._replace(trial=self._trial(promotions))
         self._stamps = stamps
-        self.now = self.now._replace(champions=champions)
-        self.swaps += 1
+
+    def _trial(self, promotions: Sequence[Promotion]) -> Trial | None:
+        """The trial of the version that waits for it, gone on with if it has begun; none where nothing waits."""
+        champion = self.now.champions.newest
+        waiting = [each.candidate for each in promotions[-1:] if each.outcome == "waiting"]
+        if self.model.trial is None or champion is None or not waiting:
+            return None
+        [candidate], running = waiting, self.now.trial
+        if running and running.champion is champion and running.report.sha256 == candidate.sha256:
+            return running
+        report = self.copy.trial()
+        if report is None or not report.is_of(candidate, champion.champion, self.model.trial):
+            report = begin(candidate, champion.champion, self.model.trial, uuid.uuid4().hex[:8])
+        try:
+            rungs = (self._ready("challenger", candidate), *champion.rungs)
+        except ModelUnusableError as error:
+            return Trial(champion, champion, report.model_copy(update={"broken": error.what}))
+        return Trial(champion, Month(champion.as_of, candidate, rungs, ()), report)
 
     def _in_reach(self, promotions: list[Promotion]) -> list[Promotion]:
         """The promotions that name the champion of a day in reach."""
@@ -182,7 +204,7 @@ class Follower:
         versions: list[tuple[ModelRung, RegisteredModel]] = [("champion", kept.champion)]
         if kept.last_known_good:
             versions.append(("last_known_good", kept.last_known_good))
-        rungs: list[Answerer] = []
+        rungs: list[Answerer[AnyRung]] = []
         failures: list[str] = []
         for rung, version in versions:
             try:
@@ -194,7 +216,7 @@ class Follower:
         is_champion = bool(rungs) and rungs[0].rung == "champion"
         return Month(kept.as_of, kept.champion, tuple(rungs), () if is_champion else tuple(failures))
 
-    def _ready(self, rung: ModelRung, version: RegisteredModel) -> Answerer:
+    def _ready(self, rung: AnyRung, version: RegisteredModel) -> Answerer[AnyRung]:
         """The rung loaded, its bytes verified, warm and tried on the golden rows.
 
         Raises:

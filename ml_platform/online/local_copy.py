@@ -16,13 +16,14 @@ from ml_platform.errors import ObjectCorruptError
 from ml_platform.evaluation.baseline import Baseline
 from ml_platform.online.history import Marks, Published, Window
 from ml_platform.serving.rungs import path_of
+from ml_platform.serving.trials import TrialReport
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.models import TabularModel, loads
 from ml_platform.tracking.registry import RegisteredModel
 
 FOLDER = "online"
-_CHAMPIONS, _HISTORY, _MARKS = "champions.json", "history.json", "marks.json"
+_CHAMPIONS, _HISTORY, _MARKS, _TRIAL = "champions.json", "history.json", "marks.json", "trial.json"
 _KEPT_MARKS: TypeAdapter[Marks] = TypeAdapter(Marks)
 
 
@@ -129,6 +130,17 @@ class LocalCopy(NamedTuple):
             return _KEPT_MARKS.validate_json(self.objects.read(_MARKS))
         except (FileNotFoundError, ValidationError):
             return {}
+
+    def keep_trial(self, report: TrialReport) -> None:
+        """Remember how far a trial is: the bound on its false alarms holds for all of it."""
+        self.objects.write(_TRIAL, report.model_dump_json().encode())
+
+    def trial(self) -> TrialReport | None:
+        """How far the last trial was; none if nothing readable was kept."""
+        try:
+            return TrialReport.model_validate_json(self.objects.read(_TRIAL))
+        except (FileNotFoundError, ValidationError):
+            return None
 
     def _drop(self, folder: str, but: Collection[str]) -> None:
         for each in self.objects.list(folder):

@@ -23,6 +23,7 @@ from ml_platform.online.local_copy import LocalCopy
 from ml_platform.online.metrics import Metrics
 from ml_platform.online.served import ServedLog
 from ml_platform.online.service import OnlineService
+from ml_platform.online.trial import follow
 from ml_platform.online.troubles import Troubles
 from ml_platform.online.work import Workers
 from ml_platform.recovery.alerts.center import AlertCenter
@@ -31,6 +32,9 @@ from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
 
 DRAIN_SECONDS = 30
+COMPARE_SECONDS = 0.1
+SWITCH_SECONDS = 0.0005
+"""How long a thread that answers may keep the others waiting, the event loop among them; Python's own is 5 ms."""
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Background:
         for name, each, seconds in (
             ("follow", self._look, self.settings.serve_follow_seconds),
             ("served", self._publish, self.settings.serve_log_seconds),
+            ("trial", self._compare, COMPARE_SECONDS),
         ):
             self.threads.append(threading.Thread(target=self._every, args=(each, seconds), name=name, daemon=True))
             self.threads[-1].start()
@@ -74,6 +79,13 @@ class Background:
         broken = [*follower.unusable(), *service.breakdowns()]
         self.troubles.settle("cannot be followed", failure)
         self.troubles.settle("champion", "; ".join(dict.fromkeys(broken)))
+        if trial := follower.now.trial:
+            self._attempt(lambda: follow(trial, follower.copy, follower.artifacts))
+        self.troubles.settle("challenger", trial.why_over if trial else "")
+
+    def _compare(self) -> None:
+        if trial := self.parts.service.follower.now.trial:
+            trial.compare()
 
     def _publish(self) -> None:
         self._attempt(self.parts.served.publish)
@@ -124,6 +136,7 @@ def serve(model: OnlineModel, settings: Settings, host: str, port: int) -> None:
     require_token(settings, host)
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     app, _ = build(model, settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(
         app,
         host=host,

@@ -27,6 +27,7 @@ _ANSWERED: Mapping[str, pl.DataType] = {
     "model_rung": pl.String(),
     "degraded": pl.List(pl.String()),
 }
+_STAND_INS = ("last_known_good", "baseline")
 PREDICTED = tuple(name for name in _ANSWERED if name != "degraded")
 
 
@@ -62,12 +63,17 @@ class OnlineService:
     follower: Follower
     most_rows: int
     requests: RowRequests = field(init=False)
+    texts: frozenset[str] = field(init=False)
+    """Features that are text; all others are numbers."""
     broken: dict[str, str] = field(default_factory=dict)
     """By the hash of its bytes, a champion in memory that did not answer when it was last asked, and why."""
 
     def __post_init__(self) -> None:
-        """Make the schema of requests from the contract of the rows."""
-        self.requests = RowRequests(self.follower.model.rows.contract, self.follower.model.row)
+        """Make the schema of requests from the contract of the rows, and know the features."""
+        model = self.follower.model
+        self.requests = RowRequests(model.rows.contract, model.row)
+        columns = model.features.columns().items()
+        self.texts = frozenset(name for name, column in columns if column.dtype == pl.String)
 
     def breakdowns(self) -> list[str]:
         """Why champions that answer for some day did not, when they were last asked."""
@@ -115,7 +121,7 @@ class OnlineService:
 
     def _answer(self, month: Month, features: pl.DataFrame) -> Answer:
         found = answer(month, features)
-        if month.failures:  # known since it was loaded
+        if month.failures or month.rungs[0].rung == "challenger":  # known since it was loaded, or a matter of its trial
             return found
         if found.why:
             self.broken[month.champion.sha256] = found.why
@@ -129,7 +135,8 @@ class OnlineService:
             rows = self.requests.frame(body, self.most_rows)
             history.require_in_reach(rows)
             days: list[dt.date] = rows[history.model.day_column].to_list()
-            return _Asked(rows, days, now.champions.by_month(days))
+            months = now.champions.by_month(days)
+            return _Asked(rows, days, now.trial.months(body, months) if now.trial else months)
         except ServingError as error:
             return error
 
@@ -147,16 +154,18 @@ class OnlineService:
     def _together(self, now: Answering, asked: Sequence[_Asked]) -> list[Predicted]:
         history, months = self._require_ready(now), [each.months[day] for each in asked for day in each.days]
         features = history.features(pl.concat([each.rows for each in asked]) if len(asked) > 1 else asked[0].rows)
-        of_batch = {month.as_of: month for month in months}
-        given = {as_of: self._of_month(month, months, features) for as_of, month in of_batch.items()}
+        of_batch = {id(month): month for month in months}
+        given = {key: self._of_month(month, months, features) for key, month in of_batch.items()}
         probability = np.empty(len(months), dtype=np.float64)
         for place, found in given.values():
             probability[place] = found.probability
         told, first = [], 0
         for each in asked:
             until = first + len(each.days)
-            by = [given[month.as_of][1] for month in months[first:until]]
-            told.append(_predicted(now, history, each, by, probability[first:until], features[first:until]))
+            by, of_request = [given[id(month)][1] for month in months[first:until]], features[first:until]
+            told.append(_predicted(now, history, each, by, probability[first:until], of_request))
+            if now.trial:
+                now.trial.offer(of_request, each.months)
             first = until
         return told
 
@@ -202,7 +211,7 @@ def _predicted(
     lacks = {day: history.lacks(day) for day in asked.months}
     by = [each.by for each in given]
     degraded = [
-        [*(["features"] if lacks[day] else []), *(["model"] if each.rung != "champion" else [])]
+        [*(["features"] if lacks[day] else []), *(["model"] if each.rung in _STAND_INS else [])]
         for day, each in zip(asked.days, by, strict=True)
     ]
     rows = {
@@ -214,7 +223,7 @@ def _predicted(
         "model_rung": [each.rung for each in by],
         "degraded": degraded,
     }
-    told = dict.fromkeys(f"{e.by} answers, because {e.why}" for e in given if e.by.rung != "champion")
+    told = dict.fromkeys(f"{e.by} answers, because {e.why}" for e in given if e.by.rung in _STAND_INS)
     told |= dict.fromkeys(f"{day} is answered {_few(what)}" for day, what in lacks.items() if what)
     flagged = sum(bool(each) for each in degraded)
     return Predicted(pl.DataFrame(rows, schema=_ANSWERED), features, list(told), now, flagged)

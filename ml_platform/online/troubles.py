@@ -11,14 +11,16 @@ from typing import Literal
 from ml_platform.recovery.alerts.alert import Alert, Severity
 from ml_platform.recovery.alerts.center import AlertCenter
 
-Trouble = Literal["cannot be followed", "champion"]
-_SEVERITY: Mapping[Trouble, Severity] = {"cannot be followed": "warning", "champion": "error"}
+Trouble = Literal["cannot be followed", "champion", "challenger"]
+_SEVERITY: Mapping[Trouble, Severity] = {"cannot be followed": "warning", "champion": "error", "challenger": "warning"}
 _MEANWHILE: Mapping[Trouble, str] = {
     "cannot be followed": "Answers of the models and the history that are in memory, or on this machine's disk.",
     "champion": "Answers of the last known good version, then of the baseline, each flagged as degraded.",
+    "challenger": "Answers of the champion; the new version has answered nothing since.",
 }
 _REMEDY: Mapping[Trouble, str] = {
     "cannot be followed": "Bring back what does not answer; the service catches up by itself.",
+    "challenger": "Look at `ml-platform trial`; train a better version, or overrule it with `ml-platform promote`.",
     "champion": "Restore the model's bytes, or go back with `ml-platform rollback`; the service takes it up by itself.",
 }
 

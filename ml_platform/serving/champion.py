@@ -13,7 +13,10 @@ from ml_platform.serving.component import ChampionRecord
 from ml_platform.serving.presentation import promotion_metadata
 from ml_platform.serving.promotion import Promotion, promote_if_approved
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN
+from ml_platform.serving.trials import carry_out, tried
 from ml_platform.storage.io_managers import RECORD_TYPE
+from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.registry import ModelRegistry
 from ml_platform.tracking.resource import MlflowTracking
 
 NO_VERSION_IS_WAITING = "no_version_waits_for_approval"
@@ -23,7 +26,10 @@ Events = Iterator[dg.Output[Any] | dg.AssetCheckResult]
 def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefinition:
     """One promotion record for each as-of month; where approval is required, a check tells that a version waits."""
     key = use_case.key(record.name)
-    waiting = dg.AssetCheckSpec(NO_VERSION_IS_WAITING, asset=key, description="A person has decided on each version.")
+    waits = record.requires_approval or record.trial is not None
+    waiting = dg.AssetCheckSpec(
+        NO_VERSION_IS_WAITING, asset=key, description="A person, or a trial on requests, has decided on each version."
+    )
 
     @dg.asset(
         key=key,
@@ -39,16 +45,18 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
         owners=use_case.owners,
         metadata={RECORD_TYPE: "ml_platform.serving.promotion:Promotion"},
         code_version=project_fingerprint(promote_if_approved)[:16],
-        check_specs=[waiting] if record.requires_approval else [],
+        check_specs=[waiting] if waits else [],
     )
-    def champion(context: dg.AssetExecutionContext, tracking: MlflowTracking) -> Events:
+    def champion(
+        context: dg.AssetExecutionContext, tracking: MlflowTracking, artifacts: dg.ResourceParam[ObjectStore]
+    ) -> Events:
         registry, run = tracking.registry, f"run {context.run.run_id}"
         promotions = {
             month: promote_if_approved(
                 registry,
                 record.registered_model,
                 dt.date.fromisoformat(month),
-                requires_approval=record.requires_approval,
+                requires_approval=_must_wait(registry, artifacts, record, month),
                 by=run,
             )
             for month in sorted(context.partition_keys)
@@ -57,11 +65,21 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
         for month, promotion in promotions.items():
             links = tracking.metadata(promotion.candidate.run_id) if promotion.candidate.run_id else {}
             context.add_asset_metadata({**promotion_metadata(promotion, log), **links}, partition_key=month)
-        if record.requires_approval:
+        if waits:
             yield _waiting_check(key, promotions)
         yield dg.Output(promotions if len(promotions) > 1 else next(iter(promotions.values())))
 
     return champion
+
+
+def _must_wait(registry: ModelRegistry, artifacts: ObjectStore, record: ChampionRecord, month: str) -> bool:
+    """Whether the month's version waits for somebody's word, once that of its trial on requests is in the log."""
+    if record.trial is None:
+        return record.requires_approval
+    stands = tried(registry, artifacts, record.registered_model, dt.date.fromisoformat(month))
+    if stands.report:
+        carry_out(registry, record.registered_model, stands.report, a_person_approves=record.requires_approval)
+    return record.requires_approval or stands.must_be
 
 
 def _waiting_check(key: dg.AssetKey, promotions: Mapping[str, Promotion]) -> dg.AssetCheckResult:

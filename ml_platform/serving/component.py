@@ -10,7 +10,12 @@ from ml_platform.components.freshness import FreshWithin
 from ml_platform.components.names import DatabaseTable, LandingPath, ModelName, TableName
 from ml_platform.components.scaffold import UseCaseScaffolder
 from ml_platform.components.use_case import load_use_case
+from ml_platform.serving.trials import TrialLimits
 from ml_platform.settings import Variable
+
+
+class OnlineTrial(TrialLimits, dg.Resolvable):
+    """How a new version is tried on requests before it is promoted, and what ends the trial."""
 
 
 class ChampionRecord(dg.Model, dg.Resolvable):
@@ -22,6 +27,11 @@ class ChampionRecord(dg.Model, dg.Resolvable):
     registered_model: ModelName = Field(description="Name of the model in the registry, as in training/defs.yaml.")
     requires_approval: bool = Field(
         False, description="Whether a version that the gate approved waits until a person approves it too."
+    )
+    trial: OnlineTrial | None = Field(
+        None,
+        description="How the online service tries a version beside the champion before it takes its place; `{}` for "
+        "the defaults. Without it, the gate's word is enough.",
     )
 
 

@@ -49,7 +49,7 @@ from ml_platform.tracking.registry import RegisteredModel
 class Answered(NamedTuple):
     """Who answered for a day; why not its champion, empty if it did; and the champion's bytes as they were found."""
 
-    by: Answerer
+    by: Answerer[ModelRung]
     why: str
     seen: str
 
@@ -112,7 +112,7 @@ class ModelLadder:
 
     def _first_that_can(
         self, champion: RegisteredModel, rows: pl.DataFrame
-    ) -> tuple[Answerer, NDArray[np.float64], list[str]]:
+    ) -> tuple[Answerer[ModelRung], NDArray[np.float64], list[str]]:
         if self.fallback is None:
             answerer = self._of_version("champion", champion)
             return answerer, answerer.predict(rows), []
@@ -131,27 +131,27 @@ class ModelLadder:
             raise failures[0]
         raise _nobody_answers(champion, failures)
 
-    def _rungs(self, champion: RegisteredModel, fallback: ModelFallback) -> Iterator[Callable[[], Answerer]]:
+    def _rungs(self, champion: RegisteredModel, fallback: ModelFallback) -> Iterator[Callable[[], Answerer[ModelRung]]]:
         yield lambda: usable(rung_name("champion", champion), lambda: self._of_version("champion", champion))
         if fallback.last_known_good:
             yield lambda: self._last_known_good(champion)
         if baseline := fallback.baseline:
             yield lambda: usable(f"baseline {baseline}", lambda: self._of_baseline(champion, baseline))
 
-    def _last_known_good(self, champion: RegisteredModel) -> Answerer:
+    def _last_known_good(self, champion: RegisteredModel) -> Answerer[ModelRung]:
         version = last_known_good_of(champion, self.artifacts)
         return usable(rung_name("last_known_good", version), lambda: self._of_version("last_known_good", version))
 
-    def _of_version(self, rung: ModelRung, version: RegisteredModel) -> Answerer:
+    def _of_version(self, rung: ModelRung, version: RegisteredModel) -> Answerer[ModelRung]:
         if version.sha256 not in self.loaded:
             self.loaded[version.sha256] = load_model(version, self.artifacts)
         return answerer_of(rung, version, self.loaded[version.sha256])
 
-    def _of_baseline(self, champion: RegisteredModel, name: str) -> Answerer:
+    def _of_baseline(self, champion: RegisteredModel, name: str) -> Answerer[ModelRung]:
         baseline = baseline_of(champion, name, self.artifacts)
         return Answerer("baseline", champion, baseline.columns, baseline.predict)
 
-    def _predicted(self, answerer: Answerer, rows: pl.DataFrame) -> NDArray[np.float64]:
+    def _predicted(self, answerer: Answerer[ModelRung], rows: pl.DataFrame) -> NDArray[np.float64]:
         """One prediction of the task for each row.
 
         Raises:

@@ -89,8 +89,9 @@ def _reason(model: RegisteredModel, outcome: Outcome) -> str:
     told = {
         "promoted": _gate_said(model),
         "refused": _gate_said(model),
-        "waiting": f"{_gate_said(model)}. Version {model.version} is waiting for approval: type `ml-platform approve "
-        f"{which} --reason ...` or `ml-platform reject {which} --reason ...`, then materialize this month again.",
+        "waiting": f"{_gate_said(model)}. Version {model.version} is waiting for approval, by its trial on requests "
+        f"where one is declared (`ml-platform trial {model.name}`), or by a person: type `ml-platform approve {which} "
+        f"--reason ...` or `ml-platform reject {which} --reason ...`, then materialize this month again.",
         "rejected": f"Rejected by {model.approval_by}: {model.approval_reason}",
         "rolled_back": f"Rolled back {model.rolled_back}. It is not promoted again by itself; "
         f"`ml-platform promote {which} --reason ...` does it.",

@@ -5,7 +5,7 @@ Belongs here: loading a rung, what makes it unusable, and its probabilities. Doe
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -43,14 +43,18 @@ RAISED = (
 """What the code of a library raises over a model that it does not understand."""
 _LONGEST_QUOTE = 200
 
+AnyRung = ModelRung | Literal["challenger"]
+"""The rungs of a ladder, and a version that is tried on requests before it is on any."""
+Rung = TypeVar("Rung", bound=AnyRung)
+Rung_co = TypeVar("Rung_co", bound=AnyRung, covariant=True)
 Result = TypeVar("Result")
 Predict = Callable[[pl.DataFrame], NDArray[np.float64]]
 
 
-class Answerer(NamedTuple):
+class Answerer(NamedTuple, Generic[Rung_co]):
     """A rung that is ready: what predicts, by which columns, and the version it is, or came with."""
 
-    rung: ModelRung
+    rung: Rung_co
     version: RegisteredModel
     columns: Sequence[str]
     predict: Predict
@@ -66,12 +70,12 @@ class _Fitted(BaseModel):
     baselines: tuple[Baseline, ...]
 
 
-def answerer_of(rung: ModelRung, version: RegisteredModel, model: TabularModel) -> Answerer:
+def answerer_of(rung: Rung, version: RegisteredModel, model: TabularModel) -> Answerer[Rung]:
     """A loaded version on a rung."""
     return Answerer(rung, version, model.features, lambda rows: predict(model, rows))
 
 
-def predicted_by(answerer: Answerer, rows: pl.DataFrame, task: Task = BINARY) -> NDArray[np.float64]:
+def predicted_by(answerer: Answerer[AnyRung], rows: pl.DataFrame, task: Task = BINARY) -> NDArray[np.float64]:
     """One prediction of the task for each row.
 
     Raises:
@@ -168,6 +172,6 @@ def usable(who: str, made: Callable[[], Result]) -> Result:
         raise ModelUnusableError(f"{who} raised {type(error).__name__}: {str(error)[:_LONGEST_QUOTE]}") from error
 
 
-def rung_name(rung: ModelRung, version: RegisteredModel) -> str:
+def rung_name(rung: AnyRung, version: RegisteredModel) -> str:
     """`champion 3`, as messages call it."""
     return f"{rung.replace('_', ' ')} {version.version}" if rung != "baseline" else f"baseline of {version.version}"

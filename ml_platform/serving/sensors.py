@@ -26,6 +26,7 @@ from ml_platform.errors import TableNotFoundError
 from ml_platform.serving.component import Deployment
 from ml_platform.serving.promotion import Promotion, champions_by_day, recorded_promotions
 from ml_platform.serving.tables import days_with_a_model
+from ml_platform.serving.trials import ended_trials
 from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.registry import decisions_on
@@ -90,16 +91,17 @@ def _of(requests: Requests, *keys: dg.AssetKey) -> Requests:
 
 
 def _versions(deployment: Deployment, use_case: UseCase) -> Look:
-    """Each month's version record; where people decide, by how much was decided about the model too."""
+    """Each month's version record; where people or trials decide, by how much was decided about the model too."""
     champion = deployment.champion
 
     def look(context: dg.SensorEvaluationContext) -> Wanted:
         artifacts = location_of(context).artifacts()
         folder = f"records/{use_case.name}/{champion.model_version}"
         decided = decisions_on(artifacts, champion.registered_model) if champion.requires_approval else 0
+        tried = f" {ended_trials(artifacts, champion.registered_model)}" if champion.trial else ""
         stamps = {info.path: info.stamp for info in artifacts.list(folder)}
         paths = {month: record_path(f"{use_case.name}/{champion.model_version}", month) for month in _months(use_case)}
-        contents = {month: f"{stamps[path]} {decided}" for month, path in paths.items() if path in stamps}
+        contents = {month: f"{stamps[path]} {decided}{tried}" for month, path in paths.items() if path in stamps}
         seen = seen_by(context)
         unseen = [month for month, content in contents.items() if seen.get(month) != short(content)]
         promotions = {month: _promotion(artifacts, use_case, deployment, month) for month in unseen}

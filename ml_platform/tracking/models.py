@@ -75,8 +75,8 @@ def encode(
     Raises:
         DefinitionError: a feature is missing from `frame`.
     """
-    missing = [name for name in features if name not in frame.columns]
-    if missing:
+    known = set(frame.columns)
+    if missing := [name for name in features if name not in known]:
         raise DefinitionError(
             f"The frame to score lacks {len(missing)} feature(s) of the model",
             expected=", ".join(features),

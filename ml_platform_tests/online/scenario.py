@@ -16,6 +16,7 @@ from ml_platform.online.following import Follower
 from ml_platform.online.local_copy import LocalCopy
 from ml_platform.point_in_time.features import KnownTable, build_features
 from ml_platform.serving.promotion import Promotion
+from ml_platform.serving.trials import TrialLimits
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
@@ -26,7 +27,7 @@ from ml_platform.use_cases.flights.contract import CleanFlights, CleanWeather
 from ml_platform.use_cases.flights.features import delay_features, prediction_at
 from ml_platform_tests.scenario import FIRST_DAY, Flight, clean_flights, hourly_weather
 
-NAME, MONTH = "flights_delay", dt.date(2013, 1, 1)
+NAME, MONTH, NEXT_MONTH = "flights_delay", dt.date(2013, 1, 1), FIRST_DAY
 DAYS = 4
 COLUMNS = (
     "carrier",
@@ -108,6 +109,11 @@ class OnlineWorld:
 
     def promote(self, version: int, *, is_damaged: bool = False) -> RegisteredModel:
         """Register and promote version `version`, whose model has that seed; damaged, its bytes are not those."""
+        self._registered(version, MONTH, is_damaged=is_damaged)
+        log = RegistryLog(self.artifacts.below("registry"), NAME)
+        return self.record(Standing(log.record(lambda _: Entry(version, "promoted", "test", "better"))))
+
+    def _registered(self, version: int, month: dt.date, *, is_damaged: bool) -> RegisteredModel:
         data = dumps(model(version))
         sha256 = hashlib.sha256(data).hexdigest()
         path = f"models/flights/delay/{sha256}.skops"
@@ -115,13 +121,23 @@ class OnlineWorld:
         record = {"baselines": [BASELINE.model_dump(mode="json")]}
         self.artifacts.write(f"training/flights/delay/{sha256}/result.json", json.dumps(record).encode())
         facts = ModelFacts(
-            as_of=MONTH, uri=self.artifacts.uri_of(path), sha256=sha256, fingerprint=sha256, run_id="run"
+            as_of=month, uri=self.artifacts.uri_of(path), sha256=sha256, fingerprint=sha256, run_id="run"
         )
         log = RegistryLog(self.artifacts.below("registry"), NAME)
         log.record(lambda _: Entry(version, "registered", "test", "", facts))
-        log.record(lambda _: Entry(version, "gate_approved", "test", "better"))
-        events = log.record(lambda _: Entry(version, "promoted", "test", "better"))
-        return self.record(Standing(events))
+        events = log.record(lambda _: Entry(version, "gate_approved", "test", "better"))
+        return next(each for each in Standing(events).models if each.version == version)
+
+    def wait(self, version: int, *, is_damaged: bool = False) -> RegisteredModel:
+        """Have the gate approve version `version`, of the next month, which waits to be tried on requests."""
+        candidate = self._registered(version, NEXT_MONTH, is_damaged=is_damaged)
+        standing = Standing(RegistryLog(self.artifacts.below("registry"), NAME).events())
+        champion = standing.champion()
+        waiting = Promotion(
+            as_of=NEXT_MONTH, candidate=candidate, is_promoted=False, outcome="waiting", reason="", champion=champion
+        )
+        self.artifacts.write(f"records/{MODEL.champions}/{NEXT_MONTH}.json", waiting.model_dump_json().encode())
+        return candidate
 
     def roll_back(self) -> RegisteredModel:
         """Withdraw the champion."""
@@ -145,10 +161,10 @@ class OnlineWorld:
         path = version.uri.removeprefix(f"{self.artifacts.uri}/")
         self.artifacts.write(path, self.artifacts.read(path)[:-1] + b"?")
 
-    def follower(self) -> Follower:
-        """A follower that has not looked yet, as a process that starts has one."""
-        copy = LocalCopy.of(self.settings, NAME, self.artifacts)
-        return Follower(MODEL, self.tables, self.artifacts, copy, self.settings.serve_days)
+    def follower(self, trial: TrialLimits | None = None, home: Path | None = None) -> Follower:
+        """A follower that has not looked yet, as a process that starts has one, in a home of its own if given."""
+        copy = LocalCopy.of(Settings(home=home) if home else self.settings, NAME, self.artifacts)
+        return Follower(MODEL._replace(trial=trial), self.tables, self.artifacts, copy, self.settings.serve_days)
 
 
 def request(rows: pl.DataFrame | None = None, **changes: object) -> bytes:

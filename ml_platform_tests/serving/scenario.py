@@ -39,6 +39,7 @@ LATE_BY_CARRIER = Baseline(
 def deployment(
     *,
     requires_approval: bool = False,
+    trial: Mapping[str, Any] | None = None,
     has_fallback: bool = True,
     sinks: Sequence[Mapping[str, Any]] = (),
     **quality: Any,
@@ -46,7 +47,7 @@ def deployment(
     """The deployment of flights as its YAML declares it, with other limits, and with sinks, if given."""
     attributes = yaml.safe_load((FOLDER / "serving/defs.yaml").read_text())["attributes"]
     attributes["predictions"] |= {"sinks": sinks, **({} if has_fallback else {"fallback": None})}
-    attributes["champion"] |= {"requires_approval": requires_approval}
+    attributes["champion"] |= {"requires_approval": requires_approval, "trial": trial}
     attributes["quality"] |= {"fewest_labels": 2, **quality}
     return Deployment.model_validate(attributes)
 

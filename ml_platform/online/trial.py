@@ -1,0 +1,130 @@
+"""A new version on the requests of the champion: beside it (shadow), or for a share of them in its place (canary).
+
+Belongs here: who answers a request, the comparison of both versions, and its end in this process. Does not: what is
+allowed and what follows for promotion (`serving.trials`), or which version is to be tried (`following`).
+
+Requests are compared after they were answered, by a thread of its own, so nobody waits for it. Both versions score the
+same rows there, one after the other and in turns, and the time is that of this thread on its processor: what else goes
+on in the process counts for neither.
+"""
+
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ml_platform.errors import ModelUnusableError
+from ml_platform.online.champions import Month
+from ml_platform.online.local_copy import LocalCopy
+from ml_platform.serving.rungs import Answerer, AnyRung, predicted_by
+from ml_platform.serving.trials import TrialReport, publish, verdicts
+from ml_platform.storage.objects import ObjectStore
+
+MOST_WAITING, MOST_ROWS = 64, 64
+"""Requests that may wait to be compared, and rows of each that are; what comes on top is not compared."""
+_SHARES = 2**32
+Key = TypeVar("Key")
+
+
+class Timed(NamedTuple):
+    """What a version gave for some rows, none if it failed, and the CPU seconds that it took."""
+
+    probability: NDArray[np.float64] | None
+    seconds: float
+
+
+@dataclass
+class Trial:
+    """One version that is tried in place of one champion; asked by any number of threads, compared by one."""
+
+    champion: Month
+    challenger: Month
+    """Of the same days, with the new version as its first rung and the champion's rungs behind."""
+    report: TrialReport
+    refused_elsewhere: str = ""
+    _waiting: deque[pl.DataFrame] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    _answered: int = 0
+    _passed_by: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the new version answers no more, here or anywhere."""
+        return bool(self.refused_elsewhere) or self.report.verdict == "refused"
+
+    @property
+    def why_over(self) -> str:
+        """Why it answers no more; empty while it may."""
+        if not self.is_over:
+            return ""
+        return f"version {self.report.version} was refused: {self.refused_elsewhere or self.report.reason}"
+
+    def months(self, body: bytes, months: Mapping[Key, Month]) -> Mapping[Key, Month]:
+        """Who answers a request: in a share of them, the same for the same body, the new version for its days."""
+        if self.is_over or zlib.crc32(body) >= self.report.limits.share * _SHARES:
+            return months
+        self._answered += 1
+        return {key: self.challenger if month is self.champion else month for key, month in months.items()}
+
+    def offer(self, features: pl.DataFrame, months: Mapping[Key, Month]) -> None:
+        """Have the rows of a request compared, if they are of days for which both versions answer."""
+        if self.is_over or any(
+            month is not self.champion and month is not self.challenger for month in months.values()
+        ):
+            return
+        if len(self._waiting) == MOST_WAITING:
+            self._passed_by += 1
+        self._waiting.append(features.head(MOST_ROWS))
+
+    def compare(self) -> bool:
+        """Compare what waits; whether there was anything."""
+        compared = 0
+        while self._waiting and self.report.verdict == "running":
+            self._compare(self._waiting.popleft())
+            compared += 1
+        self.report = self.report.model_copy(update={"answered": self._answered, "passed_by": self._passed_by})
+        return compared > 0
+
+    def _compare(self, rows: pl.DataFrame) -> None:
+        pair = (self.champion.rungs[0], self.challenger.rungs[0])
+        is_turned = self.report.failures.seen % 2 == 1  # who comes second finds everything warm
+        taken = [timed(each, rows) for each in (reversed(pair) if is_turned else pair)]
+        champion, challenger = reversed(taken) if is_turned else taken
+        if champion.probability is None:  # says nothing about the new version
+            return
+        report, has_failed = self.report, challenger.probability is None
+        update = {"failures": report.failures.after(float(has_failed))}
+        if challenger.probability is not None:
+            is_slow = challenger.seconds > report.limits.times_as_slow * champion.seconds
+            distance = float(np.abs(challenger.probability - champion.probability).mean())
+            update |= {"slow": report.slow.after(float(is_slow)), "difference": report.difference.after(distance)}
+        self.report = report.model_copy(update=update)
+
+
+def follow(trial: Trial, copy: LocalCopy, artifacts: ObjectStore) -> None:
+    """Keep and publish what was found since the last time, and hear whether another process has refused the version.
+
+    Raises:
+        StorageError: the store does not answer; what was found is on this disk.
+    """
+    if trial.report != copy.trial():
+        copy.keep_trial(trial.report)
+        publish(trial.report, artifacts)
+    refused = [each for each in verdicts(artifacts, trial.challenger.champion) if each.verdict == "refused"]
+    if refused and not trial.is_over:
+        trial.refused_elsewhere = f"{refused[0].reason}, in another process"
+
+
+def timed(answerer: Answerer[AnyRung], rows: pl.DataFrame, clock: Callable[[], float] = time.thread_time) -> Timed:
+    """The version's probabilities for the rows, and how long it took by the clock."""
+    began = clock()
+    try:
+        probability = predicted_by(answerer, rows)
+    except ModelUnusableError:
+        return Timed(None, clock() - began)
+    return Timed(probability, clock() - began)

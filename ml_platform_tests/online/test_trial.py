@@ -1,0 +1,162 @@
+"""A new version on the requests of the champion: in its shadow, in its place for a share, and out of the way."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ml_platform.online.following import Follower
+from ml_platform.online.service import OnlineService, Predicted
+from ml_platform.online.trial import MOST_WAITING, Trial, follow, timed
+from ml_platform.serving.trials import TrialLimits, reports
+from ml_platform_tests.online.scenario import NAME, NEXT_MONTH, OnlineWorld, batch, flights, request
+
+SHADOW = TrialLimits(requests=3, difference=0.9, times_as_slow=1000)
+CANARY = SHADOW.model_copy(update={"share": 0.5})
+ROWS = flights()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> OnlineWorld:
+    """Version 1 is champion, and version 2 waits."""
+    made = OnlineWorld(tmp_path / "home")
+    made.promote(1)
+    made.wait(2)
+    return made
+
+
+def following(world: OnlineWorld, limits: TrialLimits, home: Path | None = None) -> Follower:
+    """A process that has looked once."""
+    made = world.follower(limits, home)
+    made.look()
+    return made
+
+
+def trial_of(follower: Follower) -> Trial:
+    """The trial that goes on."""
+    assert follower.now.trial is not None
+    return follower.now.trial
+
+
+def answers(follower: Follower, number: int = 20) -> Iterator[Predicted]:
+    """What is answered to different requests of one row."""
+    service = OnlineService(follower, most_rows=100)
+    for place in range(number):
+        yield service.predict(request(ROWS[place : place + 1]))
+
+
+def rungs(follower: Follower) -> set[str]:
+    """Who answered these."""
+    return {each.rows["model_rung"][0] for each in answers(follower)}
+
+
+def break_challenger(follower: Follower) -> None:
+    """Have the new version raise whatever it is asked."""
+    trial = trial_of(follower)
+    broken = trial.challenger.rungs[0]._replace(predict=lambda rows: rows["not there"].to_numpy())
+    rungs = (broken, *trial.challenger.rungs[1:])
+    follower.now = follower.now._replace(trial=replace(trial, challenger=trial.challenger._replace(rungs=rungs)))
+
+
+def test_in_the_shadow_the_champion_answers_and_both_are_compared(world: OnlineWorld) -> None:
+    follower = following(world, SHADOW)
+    assert [each.rows["probability"][0] for each in answers(follower, 3)] == batch(1, ROWS[:3])
+    trial = trial_of(follower)
+    trial.compare()
+    expected = np.abs(np.array(batch(1, ROWS[:3])) - batch(2, ROWS[:3])).mean()
+    assert trial.report.difference.mean == pytest.approx(expected)
+    assert (trial.report.verdict, trial.report.answered) == ("passed", 0)
+
+
+def test_a_canary_answers_its_share_the_same_requests_each_time_and_is_not_degraded(world: OnlineWorld) -> None:
+    follower = following(world, CANARY)
+    first, again = list(answers(follower)), list(answers(follower))
+    told = {each.rows["model_rung"][0]: each for each in first}
+    assert set(told) == {"champion", "challenger"}
+    assert [each.rows["model_version"][0] for each in first] == [each.rows["model_version"][0] for each in again]
+    assert told["challenger"].rows["degraded"].to_list() == [[]]
+    trial_of(follower).compare()
+    assert 0 < trial_of(follower).report.answered < 40
+
+
+def test_a_canary_gives_what_the_batch_would(world: OnlineWorld) -> None:
+    expected = {"champion": batch(1, ROWS), "challenger": batch(2, ROWS)}
+    for place, each in enumerate(answers(following(world, CANARY))):
+        row = each.rows.row(0, named=True)
+        assert row["probability"] == expected[row["model_rung"]][place]
+
+
+def test_where_the_new_version_fails_the_champion_answers_and_the_trial_ends(world: OnlineWorld) -> None:
+    follower = following(world, CANARY)
+    break_challenger(follower)
+    told = list(answers(follower))
+    assert [each.rows["probability"][0] for each in told] == batch(1, ROWS[:20])
+    assert not any(each.degraded_rows for each in told)
+    trial = trial_of(follower)
+    trial.compare()
+    assert trial.report.verdict == "refused"
+    assert "100.00% of requests failed" in trial.why_over
+    assert rungs(follower) == {"champion"}
+
+
+def test_a_slower_version_and_one_of_other_probabilities_are_refused(world: OnlineWorld) -> None:
+    limits = SHADOW.model_copy(update={"requests": 1000, "difference": 0.001})
+    follower = following(world, limits)
+    for _ in range(30):
+        list(answers(follower, 10))
+        trial_of(follower).compare()
+    assert "probabilities differ by" in trial_of(follower).report.reason
+    ticks = iter([0.0, 2.0, 2.0, 7.0])
+    rung = trial_of(follower).champion.rungs[0]
+    features = next(answers(follower)).features
+    assert [timed(rung, features, lambda: next(ticks)).seconds for _ in range(2)] == [2.0, 5.0]
+
+
+def test_bytes_that_are_not_those_registered_never_answer(world: OnlineWorld) -> None:
+    world.wait(3, is_damaged=True)
+    follower = following(world, CANARY)
+    assert rungs(follower) == {"champion"}
+    assert "challenger 3" in trial_of(follower).why_over
+
+
+def test_a_restart_goes_on_with_the_evidence(world: OnlineWorld) -> None:
+    follower = following(world, SHADOW)
+    list(answers(follower, 2))
+    trial_of(follower).compare()
+    follow(trial_of(follower), follower.copy, world.artifacts)
+    assert trial_of(following(world, SHADOW)).report == trial_of(follower).report
+    other = SHADOW.model_copy(update={"requests": 9})
+    assert trial_of(following(world, other)).report.failures.seen == 0
+
+
+def test_what_one_process_refuses_no_other_goes_on_with(world: OnlineWorld, tmp_path: Path) -> None:
+    here, there = following(world, CANARY), following(world, CANARY, tmp_path / "other")
+    break_challenger(there)
+    list(answers(there))
+    for follower in (there, here):
+        trial_of(follower).compare()
+        follow(trial_of(follower), follower.copy, world.artifacts)
+    assert "in another process" in trial_of(here).why_over
+    assert rungs(here) == {"champion"}
+    assert {each.verdict for each in reports(world.artifacts, NAME)} == {"running", "refused"}
+
+
+def test_a_promotion_ends_the_trial(world: OnlineWorld) -> None:
+    follower = following(world, CANARY)
+    world.artifacts.delete(f"records/flights/delay_champion/{NEXT_MONTH}.json")
+    follower.look()
+    assert follower.now.trial is None
+    assert rungs(follower) == {"champion"}
+
+
+def test_requests_beyond_what_may_wait_are_counted_and_not_compared(world: OnlineWorld) -> None:
+    trial = trial_of(following(world, SHADOW.model_copy(update={"requests": 1000})))
+    features = pl.DataFrame({"hour": [1.0]})
+    for _ in range(MOST_WAITING + 5):
+        trial.offer(features, {"day": trial.champion})
+    trial._waiting.clear()
+    trial.compare()
+    assert trial.report.passed_by == 5
