@@ -6,7 +6,7 @@ no repr, log line or error message shows them. Nothing is created and nothing is
 
 import os
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -331,3 +331,13 @@ def _duration(seconds: float) -> str:
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def environment_settings() -> Settings:
+    """The settings of this process, read again only after its environment has changed: reading takes milliseconds."""
+    return _read(frozenset(item for item in os.environ.items() if item[0].upper().startswith("ML_PLATFORM_")))
+
+
+@lru_cache(maxsize=4)
+def _read(_: frozenset[tuple[str, str]]) -> Settings:
+    return Settings()

@@ -21,7 +21,7 @@ from dagster._core.storage.tags import (
 )
 
 from ml_platform.components.automation import Asked, Outcome, Paging, Progress, Wait, Wanted, decide
-from ml_platform.settings import SensorKind, Settings
+from ml_platform.settings import SensorKind, environment_settings
 from ml_platform.storage.location import StorageLocation
 
 REQUEST_TAG = "ml_platform/request"
@@ -77,7 +77,7 @@ def content_sensor(
         name=name,
         job=job,
         description=description,
-        minimum_interval_seconds=Settings().sensor_interval_seconds,
+        minimum_interval_seconds=environment_settings().sensor_interval_seconds,
         default_status=default_status(kind),
         required_resource_keys=set(needs),
         tags={"ml_platform/kind": kind},
@@ -133,7 +133,7 @@ def seen_by(context: dg.SensorEvaluationContext) -> Mapping[str, str]:
 
 def default_status(kind: SensorKind) -> dg.DefaultSensorStatus:
     """Running if settings name the kind; who switches a sensor in the UI has the last word."""
-    return dg.DefaultSensorStatus.RUNNING if kind in Settings().sensors else dg.DefaultSensorStatus.STOPPED
+    return dg.DefaultSensorStatus.RUNNING if kind in environment_settings().sensors else dg.DefaultSensorStatus.STOPPED
 
 
 def is_on(instance: dg.DagsterInstance, sensor: str, kind: SensorKind) -> bool:

@@ -20,7 +20,7 @@ from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from ml_platform.components.automation_sensor import UNFINISHED, default_status, is_on
 from ml_platform.components.use_case import UseCase
-from ml_platform.settings import SensorKind, Settings
+from ml_platform.settings import SensorKind, environment_settings
 from ml_platform.storage.location import StorageLocation
 
 _KIND: SensorKind = "changes"
@@ -39,7 +39,7 @@ class NotPublished(dg.AutomationCondition[dg.AssetKey]):
         asked = context.candidate_subset
         if asked.is_empty:
             return dg.AutomationResult(context, asked)
-        published = StorageLocation.of(Settings()).tables().published("/".join(context.key.path)).keys()
+        published = StorageLocation.of(environment_settings()).tables().published("/".join(context.key.path)).keys()
         if not asked.is_partitioned:
             return dg.AutomationResult(context, context.get_empty_subset() if published else asked)
         there = asked.expensively_compute_partition_keys() & published
@@ -70,7 +70,7 @@ def changes_sensor(use_case: UseCase, tables: Sequence[dg.AssetKey]) -> dg.Autom
         target=dg.AssetSelection.assets(*tables),
         description="Makes again what is made of a table whose content changed, whoever changed it; partitions whose "
         "content is as it was start nothing.",
-        minimum_interval_seconds=Settings().sensor_interval_seconds,
+        minimum_interval_seconds=environment_settings().sensor_interval_seconds,
         default_status=default_status(_KIND),
         use_user_code_server=True,  # conditions of our own cannot be evaluated elsewhere
         run_tags={SENSOR_NAME_TAG: name},

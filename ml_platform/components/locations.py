@@ -12,7 +12,7 @@ from ml_platform.components.references import FILE_NAME, USE_CASES_PACKAGE, use_
 from ml_platform.components.sound import Broken, each_of
 from ml_platform.components.yaml_check import require_valid
 from ml_platform.errors import DefinitionError, PlatformError
-from ml_platform.settings import PROJECT_ROOT, Settings
+from ml_platform.settings import PROJECT_ROOT, environment_settings
 
 Location = Literal["data", "training", "serving"]
 
@@ -38,7 +38,7 @@ def build_use_cases(location: Location, root: Path | None = None, *, strict: boo
             folders,
             lambda folder: _built(folder, location),
             f"the location {location}",
-            strict=Settings().strict_definitions if strict is None else strict,
+            strict=environment_settings().strict_definitions if strict is None else strict,
         )
         return dg.Definitions.merge(*found.sound, *(_told(broken) for broken in found.broken))
 

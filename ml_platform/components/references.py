@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ml_platform.errors import DefinitionError, PlatformError
-from ml_platform.settings import PROJECT_ROOT, Settings
+from ml_platform.settings import PROJECT_ROOT, environment_settings
 
 USE_CASES_PACKAGE = "ml_platform.use_cases"
 FILE_NAME = "use_case.yaml"
@@ -21,7 +21,7 @@ USE_CASES = PROJECT_ROOT / "ml_platform" / "use_cases"
 
 def use_cases_folder() -> Path:
     """The folder that has a folder for each use case: `USE_CASES` unless settings name another."""
-    return Settings().use_cases.resolve()
+    return environment_settings().use_cases.resolve()
 
 
 def use_case_folders(root: Path | None = None) -> list[Path]:

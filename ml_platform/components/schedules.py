@@ -15,7 +15,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG, SCHEDULE_NAME_TAG
 
 from ml_platform.components.automation_sensor import Job
 from ml_platform.components.use_case import UseCase
-from ml_platform.settings import Settings
+from ml_platform.settings import environment_settings
 
 Ready = Callable[[dg.ScheduleEvaluationContext, str], str]
 """Why a partition cannot be run yet; empty if it can."""
@@ -77,7 +77,7 @@ def _schedule(
 
 
 def _at(name: str, use_case: UseCase, job: Job, cron: str, description: str, due: Due) -> dg.ScheduleDefinition:
-    is_on = "schedules" in Settings().sensors
+    is_on = "schedules" in environment_settings().sensors
 
     @dg.schedule(
         name=name,

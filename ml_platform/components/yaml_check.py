@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def _not_filled_in(positions: SourcePositionTree, value: Any, path: list[str | i
         yield from _not_filled_in(positions, part, [*path, key], name)
 
 
+@cache
 def component_model(kind: str) -> type[BaseModel] | None:
     """The fields of the component that `type:` names; none if there is no such component."""
     module, _, attribute = kind.rpartition(".")

@@ -15,7 +15,7 @@ from dagster._core.events import DagsterEvent, DagsterEventType, EngineEventData
 
 from ml_platform.errors import ErrorClass
 from ml_platform.recovery.error_classes import NO_OWN, Classified, classify
-from ml_platform.settings import Settings
+from ml_platform.settings import Settings, environment_settings
 
 Idempotency = Literal["idempotent", "guarded", "once"]
 """Repeating the step changes nothing more; or a guard sees to that; or it must never be repeated by itself."""
@@ -72,11 +72,11 @@ class StepRetries(dg.RetryPolicy):
     def max_retries(self) -> int:
         """Retries of a step that failed as it just did; none where the error is not at hand."""
         error = sys.exception()
-        return _most_retries(classify(error, self.own).error_class, Settings()) if error else 0
+        return _most_retries(classify(error, self.own).error_class, environment_settings()) if error else 0
 
     def calculate_delay(self, attempt_num: int) -> float:
         """Seconds until the next attempt, `attempt_num` having failed; told in the log with all that led to it."""
-        error, settings = sys.exception(), Settings()
+        error, settings = sys.exception(), environment_settings()
         if error is None:
             return 0.0
         context = _context()
@@ -89,7 +89,7 @@ class StepRetries(dg.RetryPolicy):
         return delay
 
     def _decision(self, error: BaseException, context: dg.OpExecutionContext | None) -> Decision:
-        settings, found = Settings(), classify(error, self.own)
+        settings, found = environment_settings(), classify(error, self.own)
         attempt = context.retry_number + 1 if context else 1
         spent = _spent(context, settings) if context else False
         refused = isinstance(error, dg.Failure) and not error.allow_retries

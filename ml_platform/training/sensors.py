@@ -25,7 +25,7 @@ from ml_platform.components.schedules import Ready
 from ml_platform.components.use_case import UseCase
 from ml_platform.errors import TableNotFoundError
 from ml_platform.recovery.degradation import Degradations
-from ml_platform.settings import Settings
+from ml_platform.settings import environment_settings
 from ml_platform.storage.io_managers import record_path
 from ml_platform.storage.location import StorageLocation
 from ml_platform.training.config import ModelConfig
@@ -50,7 +50,7 @@ def roots_sensor(use_case: UseCase, models: Sequence[ModelConfig]) -> dg.SensorD
         name=f"observe_{use_case.name}_content_roots",
         description="Observes what each as-of month may learn from, so that models of months whose data changed are "
         "shown as stale. It starts nothing.",
-        minimum_interval_seconds=Settings().sensor_interval_seconds,
+        minimum_interval_seconds=environment_settings().sensor_interval_seconds,
         default_status=default_status("roots"),
         required_resource_keys={"tables"},
         tags={"ml_platform/kind": "roots"},
