@@ -33,6 +33,16 @@ class Input(NamedTuple):
     look_back_days: int
 
 
+class Outcomes(NamedTuple):
+    """How predictions turn out: the labels with their column, and between which ROC AUCs nothing is to report."""
+
+    table: str
+    column: str
+    lowest: float
+    highest: float
+    fewest_labels: int
+
+
 class OnlineModel(NamedTuple):
     """One registered model with its deployment, and the feature function with its inputs by parameter."""
 
@@ -51,6 +61,7 @@ class OnlineModel(NamedTuple):
     last_known_good: bool
     baseline: str | None
     trial: TrialLimits | None
+    outcomes: Outcomes
 
     @property
     def tables(self) -> dict[str, Input]:
@@ -147,5 +158,17 @@ def _of(root: Path, use_case: str, deployment: Mapping[str, Any]) -> OnlineModel
         day_column=predictions["partition_column"],
         last_known_good=bool(fallback.get("last_known_good", False)),
         baseline=fallback.get("baseline"),
+        outcomes=_outcomes(use_case, deployment["quality"]),
         trial=TrialLimits.model_validate(trial) if (trial := deployment["champion"].get("trial")) is not None else None,
+    )
+
+
+def _outcomes(use_case: str, quality: Mapping[str, Any]) -> Outcomes:
+    """As `serving.component.QualityTable` declares them, which knows Dagster."""
+    return Outcomes(
+        table=f"{use_case}/{quality['labels']}",
+        column=quality["label_column"],
+        lowest=quality.get("lowest_roc_auc_score", 0.5),
+        highest=quality.get("highest_roc_auc_score", 0.95),
+        fewest_labels=quality.get("fewest_labels", 100),
     )

@@ -1,21 +1,30 @@
-"""The check that what the online service answered is what the batch makes of the same rows.
+"""The checks of what the online service answered: that the batch makes the same of it, and how it turned out.
 
-Belongs here: which rows of the log are looked at, and Dagster's view of it. Does not: the comparison (`online.skew`).
+Belongs here: which rows of the log are looked at, and Dagster's view of it. Does not: the comparison (`online.skew`),
+or the scores (`serving.quality`).
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from ml_platform.components.references import use_cases_folder
 from ml_platform.components.use_case import load_use_case
-from ml_platform.online.declared import OnlineModel
+from ml_platform.errors import PartitionNotPublishedError, TableNotFoundError
+from ml_platform.online.declared import OnlineModel, Outcomes
 from ml_platform.online.served import SUFFIX
 from ml_platform.online.skew import Skew, skew_of
+from ml_platform.serving.quality import outside_limits, quality_by_answerer
 from ml_platform.settings import Settings
 from ml_platform.storage.tables import TableStore
 
 SERVING_MATCHES_BATCH = "serving_matches_batch"
+SERVED_QUALITY = "served_quality_is_within_its_limits"
 BATCHES, ROWS_OF_A_BATCH = 60, 20
+QUALITY_BATCHES = 3_000
+"""Two days of a batch a minute: labels come a day after the rows."""
 _EVERY_HOUR = "40 * * * *"
 
 
@@ -45,10 +54,23 @@ def served_definitions(model: OnlineModel, settings: Settings) -> dg.Definitions
         found = skew_of(served, model, location.tables(), location.artifacts())
         return result(served, found)
 
+    @dg.asset_check(
+        asset=spec.key,
+        name=SERVED_QUALITY,
+        description=f"ROC AUC of what each version answered in the newest {QUALITY_BATCHES:,} batches, by the labels "
+        f"that have arrived, from {model.outcomes.lowest:g} up to {model.outcomes.highest:g}; of versions with "
+        f"{model.outcomes.fewest_labels} labels or more.",
+        required_resource_keys={"tables"},
+        retry_policy=use_case.retries(),
+    )
+    def turned_out(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        found = served_quality(context.resources.tables.location.tables(), model)
+        return quality_result(found, model.outcomes)
+
     job = dg.define_asset_job(
         f"check_{name.replace('/', '_')}",
-        dg.AssetSelection.checks(check),
-        description="Holds what was served against the batch.",
+        dg.AssetSelection.checks(check, turned_out),
+        description="Holds what was served against the batch, and against how it turned out.",
     )
     is_on = "schedules" in settings.sensors
     schedule = dg.ScheduleDefinition(
@@ -57,7 +79,7 @@ def served_definitions(model: OnlineModel, settings: Settings) -> dg.Definitions
         cron_schedule=_EVERY_HOUR,
         default_status=dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED,
     )
-    return dg.Definitions(assets=[spec], asset_checks=[check], jobs=[job], schedules=[schedule])
+    return dg.Definitions(assets=[spec], asset_checks=[check, turned_out], jobs=[job], schedules=[schedule])
 
 
 def newest(tables: TableStore, name: str) -> pl.DataFrame:
@@ -85,3 +107,50 @@ def result(served: pl.DataFrame, found: Skew) -> dg.AssetCheckResult:
             "differences": found.told(),
         },
     )
+
+
+def served_quality(tables: TableStore, model: OnlineModel) -> pl.DataFrame | None:
+    """One row for each version and rung that answered in the newest batches, with its scores; none before the first."""
+    name, keys = f"{model.predictions}{SUFFIX}", list(model.features.primary_key())
+    version = tables.version(name)
+    if version is None:
+        return None
+    batches = sorted(tables.partitions(name, version))[-QUALITY_BATCHES:]
+    rows = tables.scan(name, version=version, partitions=batches)
+    served = rows.select(*keys, "probability", "model_version", "model_rung").collect()
+    labels = _labels(tables, model, served.select(keys))
+    return quality_by_answerer(served, labels, keys=keys, label_column=model.outcomes.column)
+
+
+def _labels(tables: TableStore, model: OnlineModel, keys: pl.DataFrame) -> pl.DataFrame:
+    """The labels of the days of these rows, as far as they have arrived."""
+    days = sorted(map(str, keys[model.day_column].unique()))
+    try:
+        found = tables.scan(model.outcomes.table, partitions=days)
+    except (TableNotFoundError, PartitionNotPublishedError):
+        return keys.clear().with_columns(pl.lit(None, dtype=pl.Boolean).alias(model.outcomes.column))
+    return found.select(*keys.columns, model.outcomes.column).collect()
+
+
+def quality_result(found: pl.DataFrame | None, outcomes: Outcomes) -> dg.AssetCheckResult:
+    """The outcome for a reader of the UI, with a row for each version and rung."""
+    if found is None:
+        return dg.AssetCheckResult(passed=True, check_name=SERVED_QUALITY, metadata={"rows_served": 0})
+    low, high, fewest = outcomes.lowest, outcomes.highest, outcomes.fewest_labels
+    outside = outside_limits(found, lowest=low, highest=high, fewest_labels=fewest)
+    return dg.AssetCheckResult(
+        passed=outside.is_empty(),
+        check_name=SERVED_QUALITY,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "rows_served": int(found["rows_scored"].sum()),
+            "rows_labelled": int(found["rows_labelled"].sum()),
+            "by_version": dg.MetadataValue.table([dg.TableRecord(_shown(row)) for row in found.iter_rows(named=True)]),
+        },
+    )
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """A row for the UI: four digits of a score, and nothing of one that is not defined."""
+    rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
+    return {name: "" if value is None else value for name, value in rounded.items()}

@@ -34,6 +34,19 @@ def daily_quality(
     )
 
 
+def quality_by_answerer(
+    predictions: pl.DataFrame, labels: pl.DataFrame, *, keys: Sequence[str], label_column: str, task: Task = BINARY
+) -> pl.DataFrame:
+    """One row for each version and rung that gave any of the predictions, in order; scores as of a day.
+
+    A row of the use case counts as often as it was predicted.
+    """
+    labelled = predictions.join(labels.select(*keys, label_column), on=list(keys), how="left", validate="m:1")
+    by_answerer = labelled.sort("model_version", "model_rung").partition_by("model_version", "model_rung")
+    schema = {name: dtype for name, dtype in _schema("day", task).items() if name != "day"}
+    return pl.DataFrame([_quality_of(rows, label_column, task) for rows in by_answerer], schema=schema)
+
+
 def outside_limits(
     quality: pl.DataFrame, *, lowest: float, highest: float, fewest_labels: int, score: str = "roc_auc_score"
 ) -> pl.DataFrame:

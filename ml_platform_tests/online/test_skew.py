@@ -1,4 +1,4 @@
-"""What was served is held against the batch code, to the bit."""
+"""What was served is held against the batch code, to the bit, and against how it turned out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from ml_platform.online.app import Parts
+from ml_platform.online.declared import OnlineModel
 from ml_platform.online.server import build
-from ml_platform.operations.served_check import SERVING_MATCHES_BATCH, served_definitions
+from ml_platform.operations.served_check import SERVED_QUALITY, SERVING_MATCHES_BATCH, served_definitions
 from ml_platform.storage.resources import storage_resources
-from ml_platform_tests.online.scenario import MODEL, OnlineWorld, flights, request
+from ml_platform_tests.online.scenario import MODEL, OnlineWorld, batch, flights, request
 
 
 class ServedWorld:
@@ -40,14 +41,20 @@ class ServedWorld:
         history = replace(follower.now.history, model=MODEL._replace(function=shifted))
         follower.now = follower.now._replace(history=history)
 
-    def check(self) -> dg.AssetCheckEvaluation:
+    def arrive(self, rows: pl.DataFrame, is_late: pl.Expr) -> None:
+        """Publish the labels of these rows."""
+        labels = rows.select(*MODEL.features.primary_key(), is_late=is_late)
+        days = [str(day) for day in labels["service_date"].unique()]
+        self.world.tables.publish(MODEL.outcomes.table, labels, days, key="service_date")
+
+    def check(self, name: str = SERVING_MATCHES_BATCH, model: OnlineModel = MODEL) -> dg.AssetCheckEvaluation:
         """The outcome of the check, run as its job runs it."""
-        found = served_definitions(MODEL, self.world.settings)
+        found = served_definitions(model, self.world.settings)
         defs = dg.Definitions.merge(found, dg.Definitions(resources=storage_resources(self.world.settings)))
         run = defs.resolve_job_def("check_flights_delay_predictions_served").execute_in_process()
-        [told] = run.get_asset_check_evaluations()
-        assert told.check_name == SERVING_MATCHES_BATCH
-        return told
+        told = {each.check_name: each for each in run.get_asset_check_evaluations()}
+        assert set(told) == {SERVING_MATCHES_BATCH, SERVED_QUALITY}
+        return told[name]
 
 
 @pytest.fixture
@@ -88,3 +95,34 @@ def test_rows_are_compared_by_the_versions_that_they_were_made_from(served: Serv
 def test_nothing_served_is_nothing_wrong(served: ServedWorld) -> None:
     told = served.check()
     assert (told.passed, numbers(told, "rows_looked_at")) == (True, [0])
+
+
+def by_version(told: dg.AssetCheckEvaluation) -> list[tuple[object, ...]]:
+    """Version, rows, labels and ROC AUC of everybody who answered."""
+    names = ("model_version", "rows_scored", "rows_labelled", "roc_auc_score")
+    records, _ = told.metadata["by_version"].value  # and its schema
+    return [tuple(record.data[name] for name in names) for record in records]
+
+
+def test_what_was_served_is_scored_by_version_once_labels_arrive(served: ServedWorld) -> None:
+    rows = flights().tail(10)
+    served.serve(rows)
+    assert by_version(served.check(SERVED_QUALITY)) == [(1, 10, 0, "")]
+    scores = pl.Series(batch(1, rows))
+    served.arrive(rows, pl.lit(scores > scores.median()))
+    served.world.promote(2)
+    served.parts.service.follower.look()
+    served.serve(rows.head(3))
+    told = served.check(SERVED_QUALITY)
+    assert [line[:3] for line in by_version(told)] == [(1, 10, 10), (2, 3, 3)]
+    assert by_version(told)[0][3] == 1.0
+
+
+def test_a_version_that_ranks_worse_than_its_limit_is_told_once_it_has_enough_labels(served: ServedWorld) -> None:
+    rows = flights().tail(10)
+    served.serve(rows)
+    scores = pl.Series(batch(1, rows))
+    served.arrive(rows, pl.lit(scores <= scores.median()))
+    few = MODEL._replace(outcomes=MODEL.outcomes._replace(fewest_labels=10))
+    assert served.check(SERVED_QUALITY).passed
+    assert not served.check(SERVED_QUALITY, few).passed
