@@ -17,7 +17,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 NO_ENTITY = -1
 FEW_ROWS = 64
-"""Up to so many rows are looked up one by one, which costs less than joining them."""
+"""Up to so many rows are looked up one by one, which costs less than joining or sorting them."""
 _CODE = "__entity"
 
 
@@ -51,6 +51,24 @@ class Entities:
         return joined.get_column(_CODE).cast(pl.Int64).fill_null(NO_ENTITY).to_numpy()
 
 
+class Asked:
+    """Questions: an entity and an instant (microseconds) each, searched fast in the order of both."""
+
+    def __init__(self, entities: Integers, instants: Integers) -> None:
+        """One question for each pair."""
+        self.entities, self.instants = entities, instants
+
+    @property
+    def is_few(self) -> bool:
+        """Whether sorting them costs more than it saves."""
+        return len(self.entities) <= FEW_ROWS
+
+    @cached_property
+    def order(self) -> npt.NDArray[np.intp]:
+        """The questions by entity and instant."""
+        return np.lexsort((self.instants, self.entities))
+
+
 class Timeline:
     """The instants (microseconds) at which events of numbered entities happened, searchable by entity and instant."""
 
@@ -68,16 +86,24 @@ class Timeline:
         self.order = np.argsort(keys, kind="stable")
         self._keys = keys[self.order]
 
-    def known_by(self, entities: Integers, instants: Integers, order: npt.NDArray[np.intp]) -> Integers:
-        """For each question, the position in `order` behind the entity's last event up to and including the instant.
-
-        `order` is any permutation of the questions; the search is fast when it sorts them by entity and instant.
+    def known_by(self, asked: "Asked", before: Sequence[int] = (0,)) -> Sequence[Integers]:
+        """For each of `before`, microseconds, and each question, the position in `order` behind the entity's last event
+        up to and including the instant less that time.
         """
+        if asked.is_few:
+            return list(self._behind(asked.entities, asked.instants - np.array(before)[:, None]))
+        order, found = asked.order, []
+        for each in before:
+            positions = np.empty(len(order), dtype=np.int64)
+            positions[order] = self._behind(asked.entities[order], asked.instants[order] - each)
+            found.append(positions)
+        return found
+
+    def _behind(self, entities: Integers, instants: Integers) -> Integers:
         offsets = np.minimum(np.maximum(instants - self._start, 0), self._span - 1)  # for few, twice as fast as clip
         keys = np.where(entities >= 0, entities * self._span + offsets, NO_ENTITY)
-        positions = np.empty(len(keys), dtype=np.int64)
-        positions[order] = np.searchsorted(self._keys, keys[order], side="right")
-        return positions
+        found: Integers = np.searchsorted(self._keys, keys, side="right")
+        return found
 
     def running_total(self, measure: Integers) -> Integers:
         """Exact totals of `measure` over the first 0, 1, ... events of the sorted order."""

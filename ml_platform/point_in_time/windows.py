@@ -9,15 +9,17 @@ Belongs here: windows, as-of values and open intervals over the moment of knowin
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import DefinitionError
 from ml_platform.point_in_time.prepared import prepared
-from ml_platform.point_in_time.timeline import Entities, Integers, Timeline, microseconds
+from ml_platform.point_in_time.timeline import Asked, Entities, Integers, Timeline, microseconds
 
+Floats: TypeAlias = npt.NDArray[np.float64]
 _MINUTE = 60_000_000
 
 
@@ -40,19 +42,58 @@ def known_window_sums(
         DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
     """
 
+    columns: dict[str, Integers] = {}
+    for label, found in _sums(rows, events, by, at, known_at, measures, widths).items():
+        columns |= {f"{name}_{label}": total for name, total in found.items()}
+    return _as_frame(columns)
+
+
+def known_window_means(
+    rows: pl.DataFrame,
+    events: pl.DataFrame | pl.LazyFrame,
+    *,
+    by: Sequence[str],
+    at: str,
+    known_at: str,
+    measures: Sequence[str],
+    widths: Mapping[str, timedelta],
+) -> pl.DataFrame:
+    """Float64 columns `<measure>_<width>`: the sums of `known_window_sums` divided once by their count, null of none.
+
+    Raises:
+        DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
+    """
+    columns: dict[str, Floats] = {}
+    for label, found in _sums(rows, events, by, at, known_at, measures, widths).items():
+        count = np.where(found["count"] > 0, found["count"], np.nan)
+        columns |= {f"{name}_{label}": found[name] / count for name in measures}
+    return _as_nullable_frame(columns)
+
+
+def _sums(
+    rows: pl.DataFrame,
+    events: pl.DataFrame | pl.LazyFrame,
+    by: Sequence[str],
+    at: str,
+    known_at: str,
+    measures: Sequence[str],
+    widths: Mapping[str, timedelta],
+) -> dict[str, dict[str, Integers]]:
+    """By width, `count` and the sum of each measure for each row."""
+
     def known() -> _Known:
         return _Known.of(events.lazy().filter(_is_known(known_at)).collect(), by, known_at, measures)
 
     history = prepared(("sums", *by, known_at, *measures), known)
-    entities, instants = history.entities.of(rows), microseconds(rows.get_column(at))
-    order = np.lexsort((instants, entities))
-    until = history.timeline.known_by(entities, instants, order)
-    columns: dict[str, Integers] = {}
-    for label, width in widths.items():
-        since = history.timeline.known_by(entities, instants - _microseconds(width), order)
-        columns[f"count_{label}"] = until - since
-        columns |= {f"{name}_{label}": total[until] - total[since] for name, total in history.totals.items()}
-    return _as_frame(columns)
+    asked = Asked(history.entities.of(rows), microseconds(rows.get_column(at)))
+    until, *since = history.timeline.known_by(asked, [0, *map(_microseconds, widths.values())])
+    return {
+        label: {
+            "count": until - first,
+            **{name: total[until] - total[first] for name, total in history.totals.items()},
+        }
+        for label, first in zip(widths, since, strict=True)
+    }
 
 
 def last_known(
@@ -75,10 +116,8 @@ def last_known(
         return _Known.of(known, by, known_at, (), columns)
 
     history = prepared(("last", *by, known_at, *columns), latest_last)
-    entities, instants = history.entities.of(rows), microseconds(rows.get_column(at))
-    order = np.lexsort((instants, entities))
-    until = history.timeline.known_by(entities, instants, order)
-    since = history.timeline.known_by(entities, instants - _microseconds(max_age), order)
+    asked = Asked(history.entities.of(rows), microseconds(rows.get_column(at)))
+    until, since = history.timeline.known_by(asked, [0, _microseconds(max_age)])
     found, is_found = np.full(rows.height, history.values.height), until > since  # behind the last value is null
     found[is_found] = history.timeline.order[until[is_found] - 1]
     return history.values.select(pl.all().gather(pl.lit(pl.Series(found)), null_on_oob=True))
@@ -102,15 +141,13 @@ def open_intervals(
     history = prepared(
         ("open", *by, opened_at, closed_at, longest), lambda: _intervals(events, by, opened_at, closed_at, longest)
     )
-    instants = microseconds(rows.get_column(at))
-    entities = history.opened.entities.of(rows)
-    order = np.lexsort((instants, entities))
+    asked = Asked(history.opened.entities.of(rows), microseconds(rows.get_column(at)))
     count, opened_minutes = np.zeros(rows.height, dtype=np.int64), np.zeros(rows.height, dtype=np.int64)
     for sign, moments in ((1, history.opened), (-1, history.closed)):
-        position = moments.timeline.known_by(entities, instants, order)
+        [position] = moments.timeline.known_by(asked)
         count += sign * moments.totals["count"][position]
         opened_minutes += sign * moments.totals["minutes"][position]
-    return _as_frame({"count": count, "minutes": count * (instants // _MINUTE) - opened_minutes})
+    return _as_frame({"count": count, "minutes": count * (asked.instants // _MINUTE) - opened_minutes})
 
 
 def same_entity(rows: pl.DataFrame, events: pl.DataFrame | pl.LazyFrame, *, by: Sequence[str]) -> pl.Series:
@@ -179,7 +216,23 @@ def _counted(events: pl.DataFrame, by: Sequence[str]) -> tuple[Entities, Integer
 
 
 def _as_frame(columns: Mapping[str, Integers]) -> pl.DataFrame:
+    """Int64 columns; of one row they are made at once, which costs a quarter."""
+    if _is_one(columns):
+        row, schema = [int(value) for [value] in columns.values()], dict.fromkeys(columns, pl.Int64())
+        return pl.DataFrame([row], schema=schema, orient="row")
     return pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in columns.items()])
+
+
+def _as_nullable_frame(columns: Mapping[str, Floats]) -> pl.DataFrame:
+    """Float64 columns, null for NaN."""
+    if _is_one(columns):
+        row = [None if np.isnan(value) else float(value) for [value] in columns.values()]
+        return pl.DataFrame([row], schema=dict.fromkeys(columns, pl.Float64()), orient="row")
+    return pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in columns.items()])
+
+
+def _is_one(columns: Mapping[str, npt.NDArray[Any]]) -> bool:
+    return all(len(values) == 1 for values in columns.values())
 
 
 def _is_known(known_at: str) -> pl.Expr:

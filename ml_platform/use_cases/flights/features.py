@@ -13,7 +13,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import known_window_sums, last_known, open_intervals, same_entity
+from ml_platform.point_in_time.windows import (
+    known_window_means,
+    known_window_sums,
+    last_known,
+    open_intervals,
+    same_entity,
+)
 from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES
 from ml_platform.use_cases.flights.contract import DelayFeatures
 
@@ -143,16 +149,17 @@ def previous_delay(rows: pl.DataFrame, flights: pl.LazyFrame) -> pl.DataFrame:
 def known_delays(
     rows: pl.DataFrame, flights: pl.LazyFrame, kind: str, known_at: str, windows: DelayWindows
 ) -> pl.DataFrame:
-    """Of flights that had departed or arrived in each window: how many, minutes of delay, and how many late."""
-    delay = pl.col(f"{kind}_delay_minutes")
-    return known_window_sums(
+    """Of flights that had departed or arrived in each window: mean minutes of delay, and the share of late ones."""
+    delay, name = pl.col(f"{kind}_delay_minutes"), f"{windows.name}_{kind}"
+    measures = {f"{name}_delay_minutes": delay, f"{name}_late_share": delay >= LATE_FROM_MINUTES}
+    return known_window_means(
         rows,
-        flights.select(*windows.by, known_at, delay=delay, late=delay >= LATE_FROM_MINUTES),
+        flights.select(*windows.by, known_at, **measures),
         by=windows.by,
         at="prediction_at",
         known_at=known_at,
-        measures=("delay", "late"),
-        widths={f"{windows.name}_{kind}_{_label(hours)}": timedelta(hours=hours) for hours in windows.hours},
+        measures=tuple(measures),
+        widths={_label(hours): timedelta(hours=hours) for hours in windows.hours},
     )
 
 
@@ -185,22 +192,10 @@ def _features() -> tuple[pl.Expr, ...]:
     made = {
         "scheduled_minute_of_day": pl.col("scheduled_departure_minute_of_day"),
         "weekday": pl.col("service_date").dt.weekday(),
-        "precipitation_inches_6h": _mean("rain", "weather_6h", of=pl.lit(100)),
+        "precipitation_inches_6h": pl.when(pl.col("count_weather_6h") > 0).then(pl.col("rain_weather_6h") / 100),
     }
-    for kind, groups in (("arrival", ARRIVALS), ("departure", DEPARTURES)):
-        for name, _, widths in groups:
-            for label in map(_label, widths):
-                window = f"{name}_{kind}_{label}"
-                made[f"{name}_{kind}_delay_minutes_{label}"] = _mean("delay", window)
-                made[f"{name}_{kind}_late_share_{label}"] = _mean("late", window)
     columns = DelayFeatures.columns().items()
     return tuple(made.get(name, pl.col(name)).cast(column.dtype).alias(name) for name, column in columns)
-
-
-def _mean(measure: str, window: str, of: pl.Expr | None = None) -> pl.Expr:
-    """The sum of a window divided by its count, or by `of`; null where nothing is counted."""
-    count = pl.col(f"count_{window}")
-    return pl.when(count > 0).then(pl.col(f"{measure}_{window}") / (count if of is None else of))
 
 
 def _label(hours: int) -> str:
