@@ -1,6 +1,7 @@
 """One code location, assembled from the folders of all use cases."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
 
+from ml_platform.components.declared import declared
 from ml_platform.components.references import FILE_NAME, USE_CASES_PACKAGE, use_case_folders
 from ml_platform.components.sound import Broken, each_of
 from ml_platform.components.yaml_check import require_valid
@@ -32,15 +34,51 @@ def build_use_cases(location: Location, root: Path | None = None, *, strict: boo
             f"No use case has a folder '{location}'.",
             remedy=f"Add use_cases/<name>/{FILE_NAME} and use_cases/<name>/{location}/defs.yaml, or `ml-platform new`",
         )
+    names: dict[str, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # the tree's own use of what Dagster still calls beta
         found = each_of(
             folders,
-            lambda folder: _built(folder, location),
+            lambda folder: _with_names_of_its_own(_built(folder, location), folder, location, names),
             f"the location {location}",
             strict=environment_settings().strict_definitions if strict is None else strict,
         )
         return dg.Definitions.merge(*found.sound, *(_told(broken) for broken in found.broken))
+
+
+def _with_names_of_its_own(
+    built: dg.Definitions, folder: Path, location: Location, names: dict[str, str]
+) -> dg.Definitions:
+    """The definitions, what only one use case can be called added to `names`.
+
+    Raises:
+        DefinitionError: another use case is called so.
+    """
+    own = {*_names(built), *(_registered_models(folder) if location == "training" else ())}
+    if taken := sorted(own & names.keys()):
+        raise DefinitionError(
+            f"use_cases/{folder.name} has names that use_cases/{names[taken[0]]} has",
+            expected="models, jobs, sensors, schedules and steps that are called as those of no other use case",
+            got=", ".join(taken[:3]) + (f" and {len(taken) - 3} more" if len(taken) > 3 else ""),
+            remedy="Rename the use case, its table, or its `registered_as` and `registered_model`.",
+        )
+    names |= dict.fromkeys(own, folder.name)
+    return built
+
+
+def _names(built: dg.Definitions) -> Iterator[str]:
+    """Of what Dagster knows by one name in a location."""
+    for kind in (built.jobs, built.sensors, built.schedules):
+        yield from (each.name for each in kind or ())
+    for assets in built.assets or ():
+        if isinstance(assets, dg.AssetsDefinition) and assets.is_executable:
+            yield from (each.name for each in assets.node_def.iterate_node_defs())
+
+
+def _registered_models(folder: Path) -> Iterator[str]:
+    """What two use cases would register versions of in turns."""
+    for attributes in declared(folder, "training", "ml_platform.training.component.TrainingPipeline"):
+        yield from (f"registered model {model['registered_as']}" for model in attributes.get("models", ()))
 
 
 def _told(broken: Broken) -> dg.Definitions:

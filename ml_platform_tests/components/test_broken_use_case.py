@@ -88,6 +88,27 @@ def test_it_is_missing_where_it_is_broken_alone(location: Location, pair: Pair) 
     assert use_cases(build_use_cases(location)) == {pair.sound, pair.other} - broken
 
 
+def test_a_use_case_with_the_name_of_anothers_model_is_told_and_the_other_loads(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = sorted((pair.sound, pair.other))
+    training = pair.root / second / "training/defs.yaml"
+    training.write_text(training.read_text().replace(f"registered_as: {second}", f"registered_as: {first}"))
+    assert use_cases(build_use_cases("training")) == {first}
+    assert f"use_cases/{second} has names that use_cases/{first} has" in caplog.text
+    assert f"got registered model {first}" in caplog.text
+
+
+def test_a_use_case_whose_job_is_called_as_anothers_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    short, long = f"ferry_{next(NUMBERS)}", f"ferry_{next(NUMBERS)}"
+    root = tmp_path / "use_cases"
+    begun(root, (short, f"{short}_{long}"))
+    training = root / short / "training/defs.yaml"
+    training.write_text(training.read_text().replace("- name: cancelled", f"- name: {long}_cancelled"))
+    assert use_cases(build_use_cases("training", root)) == {short}
+    assert f"{short}_{long}_cancelled_fit" in caplog.text
+
+
 def test_a_check_is_strict_as_dagster_says_that_it_validates(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     pair.edit("serving/defs.yaml", "row: row", "rows: row")
     monkeypatch.setenv("DAGSTER_IS_DEFS_VALIDATION_CLI", "1")
