@@ -1,4 +1,4 @@
-"""`ml-platform new` and `ml-platform land`: a use case begun from a CSV file, and what lands for it.
+"""`ml-platform new`, `land` and `schema`: a use case begun from a CSV file, what lands for it, and help to write it.
 
 Belongs here: options and what is printed. Does not: what is written (`starter`), or sources of demonstrations (`demo`).
 """
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(new)
     app.command()(land)
+    app.command()(schema)
 
 
 def new(
@@ -75,6 +76,20 @@ def land(use_case: UseCase = "flights", day: OnlyDay = None, source: FromFile = 
     days = [dt.date(one.year, one.month, one.day) for one in day] if day else None
     landed = _of_file(source, use_case, table, days) if source else shown(use_case).land(Settings(), days=days)
     typer.echo(f"{landed.written} objects written, {landed.unchanged} were there already")
+
+
+def schema(
+    file: Annotated[str, typer.Argument(help="use_case, data, training or serving: the YAML file it is of.")],
+) -> None:
+    """The JSON schema of a use case's YAML file, for an editor: every field with its meaning and default.
+
+    Save it, and name it in the first line of the file: `# yaml-language-server: $schema=PATH`.
+    """
+    import json
+
+    from ml_platform.components.schemas import schema_of
+
+    typer.echo(json.dumps(schema_of(file), indent=2))
 
 
 def _of_file(source: Path, use_case: str, table: str | None, days: list[dt.date] | None) -> "Landed":

@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_platform.components.references import FILE_NAME
 from ml_platform.components.scaffold import filled_in
+from ml_platform.components.schemas import COMPONENTS
 from ml_platform.components.use_case import UseCase
 from ml_platform.components.yaml_check import component_model
 from ml_platform.errors import DefinitionError
@@ -18,11 +19,6 @@ from ml_platform.starter import code, declarations
 from ml_platform.starter.plan import NOTHING, Plan
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-COMPONENTS = {
-    "data": "ml_platform.data.component.DataPipeline",
-    "training": "ml_platform.training.component.TrainingPipeline",
-    "serving": "ml_platform.serving.component.Deployment",
-}
 
 
 def require_new(name: str, folder: Path) -> None:
