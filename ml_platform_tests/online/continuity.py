@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
+from ml_platform.components.references import USE_CASES
 from ml_platform.terminal import console, table
 from ml_platform_tests.online.processes import Answer, Load, Process, until
 from ml_platform_tests.online.scenario import BASELINE, OnlineWorld, batch, flights
@@ -36,7 +39,7 @@ class Drill:
         """Version 1 is champion, and answers."""
         self.world = OnlineWorld(home)
         self.world.promote(1)
-        self.process = Process(home)
+        self.process = Process(home, _with_a_trial(home / "use_cases"))
         self.rows: list[Row] = []
         self.right = {BASELINE.groups[0].rate, BASELINE.overall_rate}
         self.right |= {batch(version, flights().tail(1))[0] for version in (1, 2, 3)}
@@ -66,6 +69,16 @@ class Drill:
         uris = (self.world.settings.data_uri, self.world.settings.artifact_uri)
         return [Path(uri.removeprefix("file://")) for uri in uris]
 
+    def verdict(self) -> str:
+        """That of the version that is tried on requests; none without one."""
+        trial = self.process.ask("GET", "/model")[1]["trial"]
+        return str(trial["verdict"]) if trial else ""
+
+    def kill_without_store(self) -> None:
+        """Have the process killed while store and registry are gone, and start."""
+        self.take_away()
+        self.process.kill()
+
     def take_away(self) -> None:
         """Have the store, and the registry in it, gone."""
         for each in self.stores():
@@ -76,6 +89,16 @@ class Drill:
         for each in self.stores():
             shutil.rmtree(each, ignore_errors=True)
             each.with_suffix(".away").rename(each)
+
+
+def _with_a_trial(folder: Path) -> Path:
+    """The use case flights, whose new versions answer half of the requests before they are promoted."""
+    shutil.copytree(USE_CASES / "flights", folder / "flights")
+    declared = folder / "flights/serving/defs.yaml"
+    content = yaml.safe_load(declared.read_text())
+    content["attributes"]["champion"]["trial"] = {"share": 0.5, "requests": 50, "difference": 0.5, "times_as_slow": 100}
+    declared.write_text(yaml.safe_dump(content))
+    return folder
 
 
 def _of(clients: list[Load]) -> list[Answer]:
@@ -99,9 +122,25 @@ def run(folder: Path) -> list[Row]:
         damaged = "a promoted version is damaged"
         drill.during(damaged, lambda: _promote_damaged(world, 3), lambda now: now[-1].is_degraded)
         drill.during("rollback of it", lambda: _roll_back(world), lambda now: not now[-1].is_degraded)
+        drill.during("a version is tried on half", lambda: _wait(world, 2), lambda _: drill.verdict() == "passed")
+        damaged = "a damaged version is to be tried"
+        drill.during(damaged, lambda: _wait(world, 3, is_damaged=True), lambda _: drill.verdict() == "refused")
+        drill.during("the process is killed", drill.process.kill, _has_answered_again)
+        away = "the same, and the store is gone"
+        drill.during(away, drill.kill_without_store, _has_answered_again)
+        drill.during("the store is back", drill.give_back, lambda _: _is_up_to_date(drill))
     finally:
         drill.process.end()
     return drill.rows
+
+
+def _has_answered_again(answers: list[Answer]) -> bool:
+    """Whether some were lost, and then none."""
+    return any(each.status != 200 for each in answers) and _answers_again(answers)
+
+
+def _wait(world: OnlineWorld, version: int, *, is_damaged: bool = False) -> None:
+    world.wait(version, is_damaged=is_damaged)
 
 
 def _promote(world: OnlineWorld, version: int) -> None:

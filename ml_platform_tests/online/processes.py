@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from ml_platform.local_servers.ports import LOOPBACK, free_ports
 from ml_platform_tests.online.scenario import NAME, flights, request
 
 LONGEST_WAIT_SECONDS = 240.0
+AFTER_A_LOSS_SECONDS = 0.1
 
 
 class Answer(NamedTuple):
@@ -30,16 +32,21 @@ class Answer(NamedTuple):
 class Process:
     """The command in a process of its own."""
 
-    def __init__(self, home: Path) -> None:
-        """Start it over the tables, records and models in `home`."""
+    def __init__(self, home: Path, use_cases: Path | None = None) -> None:
+        """Start it over the tables, records and models in `home`, as `use_cases` declares the model, if given."""
         [self.port] = free_ports(1)
+        self._start(home, use_cases)
+
+    def _start(self, home: Path, use_cases: Path | None) -> None:
         command = [str(Path(sys.executable).parent / "ml-platform"), "serve", NAME, "--port", str(self.port)]
         told = {
             "ML_PLATFORM_HOME": str(home),
             "ML_PLATFORM_SERVE_FOLLOW_SECONDS": "0.2",
             "ML_PLATFORM_SERVE_DAYS": "4",
             "ML_PLATFORM_SERVE_TIMEOUT_SECONDS": "120",
+            **({"ML_PLATFORM_USE_CASES": str(use_cases)} if use_cases else {}),
         }
+        self._again = partial(self._start, home, use_cases)
         self.process = subprocess.Popen(command, env={**os.environ, **told}, stdout=subprocess.DEVNULL)
 
     def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
@@ -57,6 +64,12 @@ class Process:
             return int(months[-1]["version"]) if months else 0
         return 0
 
+    def kill(self) -> None:
+        """End it with nothing put down, and start it again on the same port."""
+        self.process.kill()
+        self.process.wait()
+        self._again()
+
     def end(self) -> int:
         """Ask it to end; its exit code once it has."""
         self.process.send_signal(signal.SIGTERM)
@@ -72,7 +85,7 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 class Load(threading.Thread):
-    """A client that asks without a pause, and keeps every answer."""
+    """A client that asks without a pause, but for a moment after an answer did not come, and keeps every answer."""
 
     def __init__(self, process: Process) -> None:
         """Ask for one row."""
@@ -89,3 +102,4 @@ class Load(threading.Thread):
                 self.answers.append(Answer(status, first.get("probability", -1.0), bool(first.get("degraded"))))
             except (OSError, http.client.HTTPException):
                 self.answers.append(Answer(0, -1.0, False))
+                time.sleep(AFTER_A_LOSS_SECONDS)
