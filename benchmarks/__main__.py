@@ -23,6 +23,7 @@ from benchmarks.new_day import measure_new_day
 from benchmarks.pipeline import measure_pipeline, measure_rerun, provide_downloads
 from benchmarks.processes import adopt_orphans
 from benchmarks.readings import Reading, Section, show
+from benchmarks.scale import measure_scale
 from benchmarks.steps import measure_steps
 from benchmarks.use_cases import measure_use_cases
 from ml_platform.demo.narrator import printing_into
@@ -56,6 +57,7 @@ def measurements(work: Path, *, stock: bool) -> list[Measurement]:
         Measurement("The demonstration again, nothing changed", lambda: measure_rerun(work)),
         Measurement("One more day", lambda: measure_new_day(work)),
         Measurement("Through the daemon", lambda: measure_daemon(work)),
+        Measurement("Many runs and partitions", lambda: measure_scale(work)),
         Measurement("Many use cases", lambda: measure_use_cases(work)),
     ]
 

@@ -72,12 +72,12 @@ def measure_events(work: Path, *, stock: bool) -> list[Reading]:
     """Milliseconds per partition and asset on the platform's storages, and with `stock` on Dagster's own."""
     with postgres(work / "postgres", ["platform", "stock"]) as server:
         os.environ["ML_PLATFORM_DATABASE_URL"] = server.url("platform")
-        found = _measured(work / "events", _storages(server), stock=stock)
+        found = _measured(work / "events", storages(server), stock=stock)
         del os.environ["ML_PLATFORM_DATABASE_URL"]
     return found
 
 
-def _storages(server: Postgres) -> dict[str, dict[str, object]]:
+def storages(server: Postgres) -> dict[str, dict[str, object]]:
     """Where events are kept, as overrides of an instance in the folder `{folder}`; the platform's first."""
     sqlite, database = {**STORAGE, "config": {"base_dir": "{folder}"}}, {**ON_SERVER, "config": {}}
     return {
@@ -95,14 +95,14 @@ def _measured(work: Path, storages: Mapping[str, Mapping[str, object]], *, stock
             continue
         folder = work / str(number)
         folder.mkdir(parents=True)
-        told = {"telemetry": {"enabled": False}, **_in_folder(overrides, folder)}
+        told = {"telemetry": {"enabled": False}, **in_folder(overrides, folder)}
         with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=told)) as instance:
             seconds_to_materialize(once, instance)  # creates tables and imports what is lazy
             readings += [_reading(name, asset, seconds_to_materialize(asset, instance)) for asset in (once, twice)]
     return readings
 
 
-def _in_folder(overrides: Mapping[str, object], folder: Path) -> dict[str, object]:
+def in_folder(overrides: Mapping[str, object], folder: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads(json.dumps(overrides).replace("{folder}", str(folder)))
     return found
 
