@@ -81,7 +81,7 @@ class Staleness:
 
     def _is_measured(self, table: str) -> bool:
         """Whether it is a table of which no memo is kept, such as quality."""
-        return self._catalog.tables[table].kind in ("quality", "drift", "alarms")
+        return self._catalog.tables[table].kind in ("quality", "drift", "alarms", "receipts")
 
     def _changed(self, inputs: Sequence[Input], partition: str, read: Mapping[str, int]) -> tuple[str, ...]:
         return tuple(

@@ -25,12 +25,14 @@ from ml_platform.errors import DefinitionError, ModelNotFoundError, UnknownAsset
 from ml_platform.evaluation.task import BINARY
 from ml_platform.provenance.soundness import require_sound
 from ml_platform.serving.component import Deployment
-from ml_platform.serving.contract import predictions_contract, quality_contract
+from ml_platform.serving.contract import predictions_contract, quality_contract, receipts_contract
 from ml_platform.serving.drift_contract import alarms_contract, drift_contract
 from ml_platform.training.config import ModelConfig
 
-Kind = Literal["raw", "clean", "quarantine", "derived", "features", "predictions", "quality", "drift", "alarms"]
-SERVED: tuple[Kind, ...] = ("predictions", "quality", "drift", "alarms")
+Kind = Literal[
+    "raw", "clean", "quarantine", "derived", "features", "predictions", "quality", "drift", "alarms", "receipts"
+]
+SERVED: tuple[Kind, ...] = ("predictions", "quality", "drift", "alarms", "receipts")
 
 
 class Table(NamedTuple):
@@ -275,6 +277,16 @@ class Catalog:
             by="day",
             fresh_within_hours=quality.fresh_within_hours,
         )
+        for sink in predicted.sinks:
+            yield self._table(
+                sink.name,
+                "receipts",
+                f"Receipt of one day of {predicted.name}, sent to {sink.destination}.",
+                receipts_contract(predicted.partition_column),
+                made_from=(predicted.name,),
+                by="day",
+                fresh_within_hours=sink.fresh_within_hours,
+            )
         yield from self._watched(self.deployment)
 
     def _watched(self, deployment: Deployment) -> Iterator[Table]:

@@ -178,3 +178,19 @@ def test_days_after_the_newest_are_late_from_their_deadline_on_and_a_gap_is_miss
         (("2013-01-04", "2013-01-05"), "2013-01-05 11:00:00+00:00")
     ]
     assert [each.partitions for each in (*before[1], *after[1])] == [("2013-01-02",), ("2013-01-02",)]
+
+
+def test_receipts_of_what_is_sent_are_told_late_like_any_table() -> None:
+    catalog = Catalog(FOLDER)
+    sink = {"name": "delay_sent", "path": "delays/{day}.csv", "format": "csv", "fresh_within_hours": 32}
+    catalog.deployment = deployment(sinks=[sink])
+    use_case, receipts = catalog.use_case.model_copy(update={"last_day": None}), catalog.tables["flights/delay_sent"]
+    published = Published(receipts, dict.fromkeys(("2013-10-01",), PartitionState("", 1)))
+    at = dt.datetime(2013, 10, 4, 12, tzinfo=dt.UTC)
+    with dg.DagsterInstance.ephemeral() as instance:
+        (found,) = late(use_case, published, instance, at)
+    assert (receipts.made_from, found.asset, found.partitions) == (
+        ("flights/delay_predictions",),
+        "flights/delay_sent",
+        ("2013-10-02",),
+    )
