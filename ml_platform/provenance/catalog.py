@@ -122,24 +122,6 @@ class Catalog:
                         remedy="Take these columns out, or a coarser one that leads to nobody",
                     )
 
-    def require_known_baseline(self) -> None:
-        """Pass if the baseline that serving falls back to is one that training fits.
-
-        Raises:
-            DefinitionError: it is not, and would be missing when it is needed.
-        """
-        fallback = self.deployment and self.deployment.predictions.fallback
-        config = self.model(self.deployment.champion.registered_model) if self.deployment else None
-        if not fallback or not fallback.baseline or config is None:
-            return
-        known = [each.name for each in config.baselines]
-        if fallback.baseline not in known:
-            raise DefinitionError(
-                f"{self.file('serving')}, predictions.fallback.baseline: training declares no such baseline",
-                expected=f"one of {', '.join(known)}" if known else "a baseline of the model",
-                got=f"'{fallback.baseline}'",
-            )
-
     def require_tables_by_day(self) -> None:
         """Pass if what models learn from, and what is predicted and measured from, are declared tables by day.
 
@@ -336,7 +318,6 @@ def _read(folder: Path) -> Catalog:
         require_sound_pipeline(catalog.data, catalog.use_case)
     require_sound(catalog)
     catalog.require_no_personal_slices()
-    catalog.require_known_baseline()
     catalog.require_tables_by_day()
     return catalog
 

@@ -68,6 +68,13 @@ def _of_model(catalog: "Catalog", model: ModelConfig, field: Field) -> Iterator[
     for path, columns in lists.items():
         for number, column in enumerate(columns):
             yield Named("training", [*field, *path, number], f"column of {model.features_table}", column, features)
+    for number, each in enumerate(model.baselines):
+        if each.column:
+            where = [*field, "baselines", number, "column"]
+            yield Named("training", where, f"column of {model.features_table}", each.column, features)
+    if model.retraining:
+        where = [*field, "retraining", "alarms"]
+        yield Named("training", where, "table of alarms", model.retraining.alarms, _own(catalog, "alarms"))
 
 
 def _of_deployment(catalog: "Catalog", deployment: Deployment) -> Iterator[Named]:
@@ -76,6 +83,12 @@ def _of_deployment(catalog: "Catalog", deployment: Deployment) -> Iterator[Named
     yield Named("serving", ["champion", "registered_model"], "registered model", champion.registered_model, models)
     versions = [f"{model.name}_model_version" for model in catalog.models]
     yield Named("serving", ["champion", "model_version"], "asset of training", champion.model_version, versions)
+    config = catalog.model(champion.registered_model)
+    baselines = [each.name for each in config.baselines] if config else []
+    if predictions.fallback and (name := predictions.fallback.baseline):
+        yield Named("serving", ["predictions", "fallback", "baseline"], "baseline of training", name, baselines)
+    if deployment.drift and (name := deployment.drift.baseline):
+        yield Named("serving", ["drift", "baseline"], "baseline of training", name, baselines)
     features = _own(catalog, "features")
     yield Named("serving", ["predictions", "features"], "table of features", predictions.features, features)
     columns = _columns(catalog, predictions.features)
