@@ -335,7 +335,11 @@ def _milliseconds(seconds: float) -> int:
 
 def environment_settings() -> Settings:
     """The settings of this process, read again only after its environment has changed: reading takes milliseconds."""
-    return _read(frozenset(item for item in os.environ.items() if item[0].upper().startswith("ML_PLATFORM_")))
+    return _read(frozenset(item for item in os.environ.items() if item[0].upper().startswith(_READ)))
+
+
+_READ = ("ML_PLATFORM_", "DAGSTER_IS_DEFS_VALIDATION_CLI")
+"""Beginnings of the names that the settings are read from."""
 
 
 @lru_cache(maxsize=4)

@@ -54,7 +54,7 @@ def _with_names_of_its_own(
     Raises:
         DefinitionError: another use case is called so.
     """
-    own = {*_names(built), *(_registered_models(folder) if location == "training" else ())}
+    own = {*_names(built), *_registered_models(folder, location)}
     if taken := sorted(own & names.keys()):
         raise DefinitionError(
             f"use_cases/{folder.name} has names that use_cases/{names[taken[0]]} has",
@@ -75,10 +75,14 @@ def _names(built: dg.Definitions) -> Iterator[str]:
             yield from (each.name for each in assets.node_def.iterate_node_defs())
 
 
-def _registered_models(folder: Path) -> Iterator[str]:
-    """What two use cases would register versions of in turns."""
-    for attributes in declared(folder, "training", "ml_platform.training.component.TrainingPipeline"):
-        yield from (f"registered model {model['registered_as']}" for model in attributes.get("models", ()))
+def _registered_models(folder: Path, location: Location) -> Iterator[str]:
+    """What two use cases would register or promote versions of in turns."""
+    if location == "training":
+        for attributes in declared(folder, location, "ml_platform.training.component.TrainingPipeline"):
+            yield from (f"registered model {model['registered_as']}" for model in attributes.get("models", ()))
+    if location == "serving":
+        for attributes in declared(folder, location, "ml_platform.serving.component.Deployment"):
+            yield f"registered model {attributes['champion']['registered_model']}"
 
 
 def _told(broken: Broken) -> dg.Definitions:

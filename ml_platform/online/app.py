@@ -219,7 +219,7 @@ def _scored(service: OnlineService, body: bytes, media_type: str) -> Response:
         raise NotReadyError(f"The service of {service.follower.model.name} lacks {' and '.join(service.lacks)}")
     columns = {name: name in service.texts for name in newest.rungs[0].columns}
     features = protocol.features_of(body, media_type, columns, service.most_rows)
-    scored = service.score(features)
+    scored = service.score(features, body)
     headers = protocol.shown(scored.answer.by.version) | {"x-model-rung": scored.answer.by.rung}
     content = pydantic_core.to_json({"predictions": scored.answer.probability.tolist()})
     return Response(content, media_type="application/json", headers=headers)

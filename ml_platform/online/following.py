@@ -38,7 +38,7 @@ from ml_platform.serving.rungs import (
     usable,
 )
 from ml_platform.serving.scoring import ModelRung
-from ml_platform.serving.trials import begin
+from ml_platform.serving.trials import TrialReport, begin
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
 from ml_platform.tracking.compact_trees import compact
@@ -74,6 +74,7 @@ class Follower:
     _loaded: dict[str, TabularModel] = field(default_factory=dict)
     _stamps: Mapping[str, str] = field(default_factory=dict)
     _tried_at: float = 0.0
+    _unusable_since: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
         """Answer with what was kept on this disk, as far as there is any.
@@ -99,6 +100,12 @@ class Follower:
     def unusable(self) -> list[str]:
         """Of each month whose champion does not answer, why."""
         return [failure for month in self.now.champions.months for failure in month.failures]
+
+    @property
+    def _is_to_be_tried_again(self) -> bool:
+        """Whether something that cannot answer was left alone for long enough."""
+        is_unusable = bool(self.unusable()) or bool(self.now.trial and self.now.trial.unusable)
+        return is_unusable and time.monotonic() >= self._tried_at + TRY_AGAIN_SECONDS
 
     def _follow_tables(self) -> None:
         history = self.now.history
@@ -126,8 +133,7 @@ class Follower:
 
     def _follow_champions(self) -> None:
         stamps = {each.path: each.stamp for each in self.artifacts.list(f"records/{self.model.champions}")}
-        is_tried = not self.unusable() or time.monotonic() < self._tried_at + TRY_AGAIN_SECONDS
-        if stamps == self._stamps and is_tried:
+        if stamps == self._stamps and not self._is_to_be_tried_again:
             return
         self._tried_at = time.monotonic()
         promotions = recorded_promotions(self.artifacts, self.model.champions)
@@ -141,22 +147,37 @@ class Follower:
         self._stamps = stamps
 
     def _trial(self, promotions: Sequence[Promotion]) -> Trial | None:
-        """The trial of the version that waits for it, gone on with if it has begun; none where nothing waits."""
-        champion = self.now.champions.newest
-        waiting = [each.candidate for each in promotions[-1:] if each.outcome == "waiting"]
-        if self.model.trial is None or champion is None or not waiting:
+        """The trial of the newest version that waits for it, gone on with if it has begun; none where nothing waits, or
+        where the champion that it is to be compared with does not answer itself.
+        """
+        champion, limits, running = self.now.champions.newest, self.model.trial, self.now.trial
+        if limits is None or champion is None or champion.failures or not champion.rungs:
             return None
-        [candidate], running = waiting, self.now.trial
-        if running and running.champion is champion and running.report.sha256 == candidate.sha256:
+        as_of = champion.champion.as_of
+        waiting = [each.candidate for each in promotions if each.outcome == "waiting" and each.as_of >= as_of]
+        if not waiting:
+            return None
+        candidate = waiting[-1]
+        is_same = running and running.champion is champion and not running.unusable
+        if running and is_same and running.report.is_of(candidate, champion.champion, limits):
             return running
         report = self.copy.trial()
-        if report is None or not report.is_of(candidate, champion.champion, self.model.trial):
-            report = begin(candidate, champion.champion, self.model.trial, uuid.uuid4().hex[:8])
+        if report is None or not report.is_of(candidate, champion.champion, limits):
+            report = begin(candidate, champion.champion, limits, uuid.uuid4().hex[:8])
         try:
             rungs = (self._ready("challenger", candidate), *champion.rungs)
         except ModelUnusableError as error:
-            return Trial(champion, champion, report.model_copy(update={"broken": error.what}))
-        return Trial(champion, Month(champion.as_of, candidate, rungs, ()), report)
+            return self._unusable(champion, report, error.what)
+        self._unusable_since.pop(candidate.sha256, None)
+        month = Month(champion.as_of, candidate, rungs, ())
+        return Trial(champion, month, report.model_copy(update={"broken": ""}))
+
+    def _unusable(self, champion: Month, report: TrialReport, why: str) -> Trial:
+        """The trial of a version that cannot be loaded: refused for it if it could not be a while ago either."""
+        since = self._unusable_since.setdefault(report.sha256, time.monotonic())
+        if time.monotonic() >= since + TRY_AGAIN_SECONDS:
+            report = report.model_copy(update={"broken": why})
+        return Trial(champion, champion, report, unusable=why)
 
     def _in_reach(self, promotions: list[Promotion]) -> list[Promotion]:
         """The promotions that name the champion of a day in reach."""

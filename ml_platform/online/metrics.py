@@ -45,7 +45,10 @@ class Metrics:
         gauges = {
             "champion_version": ("Version that answers for rows of today; 0 without one.", _version),
             "champion_is_degraded": ("1 while another than the champion answers for rows of today.", _is_degraded),
-            "challenger_version": ("Version that is tried on requests; 0 without one, or once it is refused.", _tried),
+            "challenger_version": (
+                "Version that is tried on requests; 0 without one, or when that is over.",
+                _tried,
+            ),
             "challenger_evidence": ("Evidence against it, 1 refuses it; 0 without one.", _evidence),
             "look_age_seconds": ("Since the last look at the store that succeeded; -1 before the first.", _look_age),
             "history_age_seconds": ("Since the latest instant that the history knows of; -1 without one.", _known_age),
@@ -66,7 +69,7 @@ def _is_degraded(now: Answering) -> float:
 
 
 def _tried(now: Answering) -> float:
-    return now.trial.report.version if now.trial and not now.trial.is_over else 0
+    return now.trial.report.version if now.trial and now.trial.is_running else 0
 
 
 def _evidence(now: Answering) -> float:

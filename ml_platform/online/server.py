@@ -81,11 +81,11 @@ class Background:
         self.troubles.settle("champion", "; ".join(dict.fromkeys(broken)))
         if trial := follower.now.trial:
             self._attempt(lambda: follow(trial, follower.copy, follower.artifacts))
-        self.troubles.settle("challenger", trial.why_over if trial else "")
+        self.troubles.settle("challenger", trial.why_refused if trial else "")
 
     def _compare(self) -> None:
         if trial := self.parts.service.follower.now.trial:
-            trial.compare()
+            self._attempt(trial.compare)
 
     def _publish(self) -> None:
         self._attempt(self.parts.served.publish)

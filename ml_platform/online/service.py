@@ -17,6 +17,7 @@ from ml_platform.online.champions import Answer, Month, answer
 from ml_platform.online.following import Answering, Follower
 from ml_platform.online.history import History
 from ml_platform.online.requests import RowRequests
+from ml_platform.online.trial import hash_of
 
 _ANSWERED: Mapping[str, pl.DataType] = {
     "probability": pl.Float64(),
@@ -42,11 +43,14 @@ class Predicted(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A request that can be answered: its rows, the day of each, and the month whose champion answers for a day."""
+    """A request that can be answered: its rows, the day of each, and the month whose champion answers for a day; and
+    the hash of its bytes.
+    """
 
     rows: pl.DataFrame
     days: list[dt.date]
     months: Mapping[dt.date, Month]
+    request: int
 
 
 class Scored(NamedTuple):
@@ -107,16 +111,19 @@ class OnlineService:
         answers = iter(self._answered(now, [each for each in asked if isinstance(each, _Asked)]))
         return [next(answers) if isinstance(each, _Asked) else each for each in asked]
 
-    def score(self, features: pl.DataFrame) -> Scored:
-        """What the newest champion, or who stands in for it, says of rows of features.
+    def score(self, features: pl.DataFrame, body: bytes = b"") -> Scored:
+        """What the newest champion, or who stands in for it, says of the rows of features that a request brought.
 
         Raises:
             NotReadyError: there is no champion yet.
             NoModelAnswersError: every rung was tried.
         """
-        month = self.follower.now.champions.newest
+        now = self.follower.now
+        month = now.champions.newest
         if month is None:
             raise self._not_ready()
+        if now.trial:
+            now.trial.offer(hash_of(body), features, [month], is_answered=False)
         return Scored(self._answer(month, features), month)
 
     def _answer(self, month: Month, features: pl.DataFrame) -> Answer:
@@ -135,8 +142,8 @@ class OnlineService:
             rows = self.requests.frame(body, self.most_rows)
             history.require_in_reach(rows)
             days: list[dt.date] = rows[history.model.day_column].to_list()
-            months = now.champions.by_month(days)
-            return _Asked(rows, days, now.trial.months(body, months) if now.trial else months)
+            months, request = now.champions.by_month(days), hash_of(body)
+            return _Asked(rows, days, now.trial.months(request, months) if now.trial else months, request)
         except ServingError as error:
             return error
 
@@ -165,7 +172,8 @@ class OnlineService:
             by, of_request = [given[id(month)][1] for month in months[first:until]], features[first:until]
             told.append(_predicted(now, history, each, by, probability[first:until], of_request))
             if now.trial:
-                now.trial.offer(of_request, each.months)
+                is_answered = any(answer.by.rung == "challenger" for answer in by)
+                now.trial.offer(each.request, of_request, each.months.values(), is_answered=is_answered)
             first = until
         return told
 

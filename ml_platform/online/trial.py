@@ -8,10 +8,11 @@ same rows there, one after the other and in turns, and the time is that of this 
 on in the process counts for neither.
 """
 
+import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -47,48 +48,60 @@ class Trial:
     challenger: Month
     """Of the same days, with the new version as its first rung and the champion's rungs behind."""
     report: TrialReport
+    unusable: str = ""
+    """Why it cannot be loaded now; it may be later."""
     refused_elsewhere: str = ""
-    _waiting: deque[pl.DataFrame] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    published: TrialReport | None = None
+    _waiting: deque[pl.DataFrame] = field(default_factory=deque)
+    _counted: set[int] = field(default_factory=set)
     _answered: int = 0
     _passed_by: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def is_over(self) -> bool:
-        """Whether the new version answers no more, here or anywhere."""
-        return bool(self.refused_elsewhere) or self.report.verdict == "refused"
+    def is_running(self) -> bool:
+        """Whether the new version may answer, and is compared."""
+        return not (self.unusable or self.refused_elsewhere) and self.report.verdict == "running"
 
     @property
-    def why_over(self) -> str:
-        """Why it answers no more; empty while it may."""
-        if not self.is_over:
-            return ""
-        return f"version {self.report.version} was refused: {self.refused_elsewhere or self.report.reason}"
+    def why_refused(self) -> str:
+        """Why it answers no more; empty unless it was refused, or cannot be loaded."""
+        why = self.unusable or self.refused_elsewhere
+        why = why or (self.report.reason if self.report.verdict == "refused" else "")
+        return f"version {self.report.version} is not tried: {why}" if why else ""
 
-    def months(self, body: bytes, months: Mapping[Key, Month]) -> Mapping[Key, Month]:
-        """Who answers a request: in a share of them, the same for the same body, the new version for its days."""
-        if self.is_over or zlib.crc32(body) >= self.report.limits.share * _SHARES:
+    def months(self, request: int, months: Mapping[Key, Month]) -> Mapping[Key, Month]:
+        """Who answers a request, told by its hash: in a share of them the new version, for its days."""
+        if not self.is_running or request >= self.report.limits.share * _SHARES:
             return months
-        self._answered += 1
         return {key: self.challenger if month is self.champion else month for key, month in months.items()}
 
-    def offer(self, features: pl.DataFrame, months: Mapping[Key, Month]) -> None:
-        """Have the rows of a request compared, if they are of days for which both versions answer."""
-        if self.is_over or any(
-            month is not self.champion and month is not self.challenger for month in months.values()
-        ):
-            return
-        if len(self._waiting) == MOST_WAITING:
-            self._passed_by += 1
-        self._waiting.append(features.head(MOST_ROWS))
+    def offer(self, request: int, features: pl.DataFrame, months: Collection[Month], *, is_answered: bool) -> None:
+        """Have the rows of a request compared, if they are of days for which both versions answer.
 
-    def compare(self) -> bool:
-        """Compare what waits; whether there was anything."""
-        compared = 0
-        while self._waiting and self.report.verdict == "running":
+        A request that comes again counts once: whoever repeats one that fails is no evidence of more failures.
+        """
+        if not self.is_running or any(each is not self.champion and each is not self.challenger for each in months):
+            return
+        with self._lock:
+            self._answered += is_answered
+            if request in self._counted:
+                return
+            if len(self._waiting) >= MOST_WAITING:
+                self._passed_by += 1
+                return
+            self._counted.add(request)
+            self._waiting.append(features.head(MOST_ROWS))
+
+    def compare(self) -> None:
+        """Compare what waits."""
+        while self._waiting and self.is_running:
             self._compare(self._waiting.popleft())
-            compared += 1
-        self.report = self.report.model_copy(update={"answered": self._answered, "passed_by": self._passed_by})
-        return compared > 0
+        with self._lock:
+            answered, passed_by = self._answered, self._passed_by
+            self._answered = self._passed_by = 0
+        counts = {"answered": self.report.answered + answered, "passed_by": self.report.passed_by + passed_by}
+        self.report = self.report.model_copy(update=counts)
 
     def _compare(self, rows: pl.DataFrame) -> None:
         pair = (self.champion.rungs[0], self.challenger.rungs[0])
@@ -110,14 +123,21 @@ def follow(trial: Trial, copy: LocalCopy, artifacts: ObjectStore) -> None:
     """Keep and publish what was found since the last time, and hear whether another process has refused the version.
 
     Raises:
-        StorageError: the store does not answer; what was found is on this disk.
+        StorageError: the store does not answer; what was found is on this disk, and is published the next time.
     """
-    if trial.report != copy.trial():
-        copy.keep_trial(trial.report)
-        publish(trial.report, artifacts)
-    refused = [each for each in verdicts(artifacts, trial.challenger.champion) if each.verdict == "refused"]
-    if refused and not trial.is_over:
+    report = trial.report
+    if report != trial.published:
+        copy.keep_trial(report)
+        publish(report, artifacts)
+        trial.published = report
+    refused = [each for each in verdicts(artifacts, report) if each.verdict == "refused"]
+    if refused and report.verdict != "refused":
         trial.refused_elsewhere = f"{refused[0].reason}, in another process"
+
+
+def hash_of(body: bytes) -> int:
+    """What tells one request from others, spread evenly below 2^32."""
+    return zlib.crc32(body)
 
 
 def timed(answerer: Answerer[AnyRung], rows: pl.DataFrame, clock: Callable[[], float] = time.thread_time) -> Timed:

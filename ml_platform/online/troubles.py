@@ -20,7 +20,7 @@ _MEANWHILE: Mapping[Trouble, str] = {
 }
 _REMEDY: Mapping[Trouble, str] = {
     "cannot be followed": "Bring back what does not answer; the service catches up by itself.",
-    "challenger": "Look at `ml-platform trial`; train a better version, or overrule it with `ml-platform promote`.",
+    "challenger": "Look at `ml-platform trial`; train a better version, or overrule it with `ml-platform approve`.",
     "champion": "Restore the model's bytes, or go back with `ml-platform rollback`; the service takes it up by itself.",
 }
 

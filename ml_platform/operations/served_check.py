@@ -24,7 +24,7 @@ SERVING_MATCHES_BATCH = "serving_matches_batch"
 SERVED_QUALITY = "served_quality_is_within_its_limits"
 BATCHES, ROWS_OF_A_BATCH = 60, 20
 QUALITY_BATCHES = 3_000
-"""Two days of a batch a minute: labels come a day after the rows."""
+"""Two days of one process that writes a batch a minute: labels come a day after the rows."""
 _EVERY_HOUR = "40 * * * *"
 
 

@@ -13,7 +13,7 @@ from ml_platform.serving.component import ChampionRecord
 from ml_platform.serving.presentation import promotion_metadata
 from ml_platform.serving.promotion import Promotion, promote_if_approved
 from ml_platform.serving.tables import BACKFILL_IN_ONE_RUN
-from ml_platform.serving.trials import carry_out, tried
+from ml_platform.serving.trials import TrialLimits, carry_out, tried
 from ml_platform.storage.io_managers import RECORD_TYPE
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.tracking.registry import ModelRegistry
@@ -76,7 +76,8 @@ def _must_wait(registry: ModelRegistry, artifacts: ObjectStore, record: Champion
     """Whether the month's version waits for somebody's word, once that of its trial on requests is in the log."""
     if record.trial is None:
         return record.requires_approval
-    stands = tried(registry, artifacts, record.registered_model, dt.date.fromisoformat(month))
+    limits = TrialLimits.model_validate(record.trial.model_dump())
+    stands = tried(registry, artifacts, record.registered_model, dt.date.fromisoformat(month), limits)
     if stands.report:
         carry_out(registry, record.registered_model, stands.report, a_person_approves=record.requires_approval)
     return record.requires_approval or stands.must_be

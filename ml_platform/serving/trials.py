@@ -16,6 +16,7 @@ from ml_platform.tracking.registry import ModelRegistry, RegisteredModel
 
 BY = "the trial on requests"
 _FOLDER = "trials"
+_SAME = {"model", "version", "sha256", "champion_sha256", "limits"}
 Verdict = Literal["running", "passed", "refused"]
 
 
@@ -47,7 +48,8 @@ class TrialLimits(BaseModel):
         0.01,
         gt=0,
         lt=1,
-        description="Highest chance that a version within all limits is refused, however long it is tried.",
+        description="Highest chance that one process refuses a version of which each request, whatever came before, is "
+        "within all limits on average; however long it is tried.",
     )
 
 
@@ -73,8 +75,13 @@ class TrialReport(BaseModel):
 
     def is_of(self, challenger: RegisteredModel, champion: RegisteredModel, limits: TrialLimits) -> bool:
         """Whether it is of this version beside this champion, within these limits."""
-        found = (self.sha256, self.champion_sha256, self.limits)
-        return found == (challenger.sha256, champion.sha256, limits)
+        found = (self.version, self.sha256, self.champion_sha256, self.limits)
+        return found == (challenger.version, challenger.sha256, champion.sha256, limits)
+
+    def is_like(self, other: "TrialReport") -> bool:
+        """Whether it is of the same trial, in another process or later."""
+        mine, others = (each.model_dump(include=_SAME) for each in (self, other))
+        return mine == others
 
     @property
     def evidence_needed(self) -> float:
@@ -141,9 +148,9 @@ def begin(challenger: RegisteredModel, champion: RegisteredModel, limits: TrialL
 def publish(report: TrialReport, artifacts: ObjectStore) -> None:
     """Put a report where everybody reads it; one with a verdict is apart, so that a listing tells of it."""
     name = f"{report.version}-{report.process}.json"
-    artifacts.write(f"{_running(report.model)}/{name}", report.model_dump_json().encode())
     if report.verdict != "running":
         artifacts.write(f"{_ended(report.model)}/{name}", report.model_dump_json().encode())
+    artifacts.write(f"{_running(report.model)}/{name}", report.model_dump_json().encode())
 
 
 def reports(artifacts: ObjectStore, model: str) -> list[TrialReport]:
@@ -152,12 +159,12 @@ def reports(artifacts: ObjectStore, model: str) -> list[TrialReport]:
     return sorted((TrialReport.model_validate_json(each) for each in read), key=lambda each: each.since)
 
 
-def verdicts(artifacts: ObjectStore, version: RegisteredModel) -> list[TrialReport]:
-    """The reports of a version that have a verdict."""
-    listed = [each.path for each in artifacts.list(_ended(version.name))]
-    mine = [path for path in listed if path.rpartition("/")[2].startswith(f"{version.version}-")]
+def verdicts(artifacts: ObjectStore, trial: TrialReport) -> list[TrialReport]:
+    """The reports of the same trial, of all processes, that have a verdict."""
+    listed = [each.path for each in artifacts.list(_ended(trial.model))]
+    mine = [path for path in listed if path.rpartition("/")[2].startswith(f"{trial.version}-")]
     found = [TrialReport.model_validate_json(artifacts.read(path)) for path in mine]
-    return [each for each in found if each.sha256 == version.sha256]
+    return [each for each in found if each.is_like(trial)]
 
 
 def ended_trials(artifacts: ObjectStore, model: str) -> int:
@@ -172,8 +179,10 @@ class Tried(NamedTuple):
     report: TrialReport | None = None
 
 
-def tried(registry: ModelRegistry, artifacts: ObjectStore, name: str, month: dt.date) -> Tried:
+def tried(registry: ModelRegistry, artifacts: ObjectStore, name: str, month: dt.date, limits: TrialLimits) -> Tried:
     """What stands of the month's version: one has to be tried if it would take the place of a champion on requests.
+
+    The word of a trial beside another champion, or within other limits, is not that of this one.
 
     Raises:
         ModelNotFoundError: no version was registered for the month.
@@ -181,7 +190,7 @@ def tried(registry: ModelRegistry, artifacts: ObjectStore, name: str, month: dt.
     candidate, champion = registry.as_of(name, month), registry.champion(name)
     if champion is None or champion.version == candidate.version or candidate.as_of < champion.as_of:
         return Tried(must_be=False)
-    return Tried(must_be=True, report=_decisive(verdicts(artifacts, candidate)))
+    return Tried(must_be=True, report=_decisive(verdicts(artifacts, begin(candidate, champion, limits, process=""))))
 
 
 def carry_out(registry: ModelRegistry, name: str, report: TrialReport, *, a_person_approves: bool) -> None:

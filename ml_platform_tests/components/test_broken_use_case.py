@@ -97,6 +97,9 @@ def test_a_use_case_with_the_name_of_anothers_model_is_told_and_the_other_loads(
     assert use_cases(build_use_cases("training")) == {first}
     assert f"use_cases/{second} has names that use_cases/{first} has" in caplog.text
     assert f"got registered model {first}" in caplog.text
+    serving = pair.root / second / "serving/defs.yaml"
+    serving.write_text(serving.read_text().replace(f"registered_model: {second}", f"registered_model: {first}"))
+    assert use_cases(build_use_cases("serving")) == {first}
 
 
 def test_a_use_case_whose_job_is_called_as_anothers_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -111,6 +114,7 @@ def test_a_use_case_whose_job_is_called_as_anothers_is_told(tmp_path: Path, capl
 
 def test_a_check_is_strict_as_dagster_says_that_it_validates(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     pair.edit("serving/defs.yaml", "row: row", "rows: row")
+    assert use_cases(build_use_cases("serving")) == {pair.sound}
     monkeypatch.setenv("DAGSTER_IS_DEFS_VALIDATION_CLI", "1")
     with pytest.raises(DefinitionError, match=r"serving/defs.yaml:\d+, predictions.rows: no such field \(did you mean"):
         build_use_cases("serving")

@@ -28,6 +28,8 @@ from ml_platform.use_cases.flights.features import delay_features, prediction_at
 from ml_platform_tests.scenario import FIRST_DAY, Flight, clean_flights, hourly_weather
 
 NAME, MONTH, NEXT_MONTH = "flights_delay", dt.date(2013, 1, 1), FIRST_DAY
+MONTH_AFTER = NEXT_MONTH + dt.timedelta(days=1)
+"""Months of the toy world are as short as it needs."""
 DAYS = 4
 COLUMNS = (
     "carrier",
@@ -113,8 +115,10 @@ class OnlineWorld:
         log = RegistryLog(self.artifacts.below("registry"), NAME)
         return self.record(Standing(log.record(lambda _: Entry(version, "promoted", "test", "better"))))
 
-    def _registered(self, version: int, month: dt.date, *, is_damaged: bool) -> RegisteredModel:
-        data = dumps(model(version))
+    def _registered(
+        self, version: int, month: dt.date, *, is_damaged: bool, seed: int | None = None
+    ) -> RegisteredModel:
+        data = dumps(model(version if seed is None else seed))
         sha256 = hashlib.sha256(data).hexdigest()
         path = f"models/flights/delay/{sha256}.skops"
         self.artifacts.write(path, data[:-1] + b"?" if is_damaged else data)
@@ -128,9 +132,21 @@ class OnlineWorld:
         events = log.record(lambda _: Entry(version, "gate_approved", "test", "better"))
         return next(each for each in Standing(events).models if each.version == version)
 
-    def wait(self, version: int, *, is_damaged: bool = False) -> RegisteredModel:
-        """Have the gate approve version `version`, of the next month, which waits to be tried on requests."""
-        candidate = self._registered(version, NEXT_MONTH, is_damaged=is_damaged)
+    def refuse(self, version: int) -> None:
+        """Have the gate refuse version `version`, of a month after the next; the champion stays."""
+        candidate = self._registered(version, MONTH_AFTER, is_damaged=False)
+        champion = Standing(RegistryLog(self.artifacts.below("registry"), NAME).events()).champion()
+        refused = Promotion(
+            as_of=MONTH_AFTER, candidate=candidate, is_promoted=False, outcome="refused", reason="", champion=champion
+        )
+        self.artifacts.write(f"records/{MODEL.champions}/{MONTH_AFTER}.json", refused.model_dump_json().encode())
+
+    def wait(self, version: int, *, is_damaged: bool = False, seed: int | None = None) -> RegisteredModel:
+        """Have the gate approve version `version`, of the next month, which waits to be tried on requests.
+
+        Its model has that seed too, unless another is given.
+        """
+        candidate = self._registered(version, NEXT_MONTH, is_damaged=is_damaged, seed=seed)
         standing = Standing(RegistryLog(self.artifacts.below("registry"), NAME).events())
         champion = standing.champion()
         waiting = Promotion(

@@ -1,5 +1,7 @@
 """What trials on requests mean for promotion."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from ml_platform.serving.trials import TrialLimits, TrialReport, begin, publish
@@ -23,10 +25,19 @@ def waiting(world: World) -> RegisteredModel:
     return version
 
 
-def reported(world: World, version: RegisteredModel, *, requests: int = 5, failed: int = 0, process: str = "a") -> None:
+def reported(
+    world: World,
+    version: RegisteredModel,
+    *,
+    requests: int = 5,
+    failed: int = 0,
+    process: str = "a",
+    beside: RegisteredModel | None = None,
+    limits: Mapping[str, float] = TRIAL,
+) -> None:
     """A process of the service has compared so many requests, of which the first ones failed."""
-    champion = world.tracking.registry.require_champion(NAME)
-    report = begin(version, champion, TrialLimits.model_validate(TRIAL), process)
+    champion = beside or world.tracking.registry.require_champion(NAME)
+    report = begin(version, champion, TrialLimits.model_validate(limits), process)
     for place in range(requests):
         report = report.model_copy(update={"failures": report.failures.after(float(place < failed))})
     publish(report, world.location.artifacts())
@@ -72,6 +83,21 @@ def test_a_person_overrules_a_trial(world: World, waiting: RegisteredModel) -> N
     reported(world, waiting, failed=5)
     world.tracking.registry.set_approval(NAME, 2, is_approved=True, by="ada", reason="a known fault of the trial")
     assert outcome(world) == ("promoted", 2)
+
+
+def test_the_word_of_a_trial_beside_another_champion_or_within_other_limits_does_not_count(
+    world: World, waiting: RegisteredModel
+) -> None:
+    reported(world, waiting, beside=waiting)
+    reported(world, waiting, process="b", limits={**TRIAL, "share": 0.2})
+    assert outcome(world) == ("waiting", 1)
+
+
+def test_promotion_is_asked_for_again_when_a_person_has_decided(world: World, waiting: RegisteredModel) -> None:
+    sensors = Sensors(definitions(world.settings, trial=TRIAL), world.instance)
+    sensors.tick(SENSOR, job=JOB)
+    world.tracking.registry.set_approval(NAME, 2, is_approved=True, by="ada", reason="we cannot wait")
+    assert sensors.tick(SENSOR, job=JOB).ranges == [NOVEMBER]
 
 
 def test_promotion_is_asked_for_again_when_a_trial_has_ended(world: World, waiting: RegisteredModel) -> None:
