@@ -17,7 +17,7 @@ import polars as pl
 
 from ml_platform.errors import DefinitionError, RequestRefusedError
 from ml_platform.online.declared import Input, OnlineModel
-from ml_platform.point_in_time.features import KnownTable, rows_to_predict
+from ml_platform.point_in_time.features import KnownTable, rows_to_predict, rows_without_outcome
 from ml_platform.point_in_time.known_at import hide_later_than, knowledge
 from ml_platform.point_in_time.prepared import PreparedHistory
 from ml_platform.storage.tables import TableStore
@@ -61,8 +61,8 @@ class History:
     _lacks: dict[dt.date, Sequence[str]] = field(default_factory=dict, init=False, compare=False)
 
     def features(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """One row of features for each of `rows`, which hold to their contract as far as it is known by then."""
-        asked = rows_to_predict(KnownTable(rows, self.model.rows.contract), self.model.prediction_at)
+        """One row of features for each of `rows`, which have values of columns known always and null elsewhere."""
+        asked = rows_without_outcome(KnownTable(rows, self.model.rows.contract), self.model.prediction_at)
         if self.kept is None:
             return self.model.function(asked, **self.given)
         with self.kept.answering():

@@ -62,6 +62,19 @@ def rows_to_predict(spine: KnownTable, prediction_at: PredictionTime) -> pl.Data
     Raises:
         DefinitionError: a column does not say when it becomes known, or the prediction time is not known in advance.
     """
+    return as_known_by_row(_timed(spine, prediction_at), spine.schema, PREDICTION_AT).collect()
+
+
+def rows_without_outcome(spine: KnownTable, prediction_at: PredictionTime) -> pl.DataFrame:
+    """The same for rows of which nothing is there but what is known always; there is nothing to hide.
+
+    Raises:
+        DefinitionError: the prediction time is not known in advance.
+    """
+    return _timed(spine, prediction_at).collect()
+
+
+def _timed(spine: KnownTable, prediction_at: PredictionTime) -> pl.LazyFrame:
     instant, declared = prediction_at(), knowledge(spine.schema)
     late = [name for name in instant.meta.root_names() if name in declared and declared[name].kind != "always"]
     if late:
@@ -71,5 +84,4 @@ def rows_to_predict(spine: KnownTable, prediction_at: PredictionTime) -> pl.Data
             got=", ".join(f"{name} known at {declared[name]}" for name in late),
             remedy="Derive the prediction time from the schedule alone.",
         )
-    timed = spine.frame.lazy().with_columns(instant.alias(PREDICTION_AT))
-    return as_known_by_row(timed, spine.schema, PREDICTION_AT).collect()
+    return spine.frame.lazy().with_columns(instant.alias(PREDICTION_AT))

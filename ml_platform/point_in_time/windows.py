@@ -132,8 +132,10 @@ def open_intervals(
     opened_at: str,
     closed_at: str,
     longest: timedelta,
+    names: tuple[str, str] = ("count", "minutes"),
 ) -> pl.DataFrame:
-    """Int64 columns `count` and `minutes`: the entity's events open at the instant, and the sum of their ages.
+    """Int64 columns `count` and `minutes`, or as `names` has them: the entity's events open at the instant, and the sum
+    of their ages.
 
     An event is open from `opened_at`, which must be known by then, until `closed_at`, and never longer than `longest`.
     A null `closed_at` has not been reached. Minutes are whole minutes since the epoch, subtracted.
@@ -147,7 +149,8 @@ def open_intervals(
         [position] = moments.timeline.known_by(asked)
         count += sign * moments.totals["count"][position]
         opened_minutes += sign * moments.totals["minutes"][position]
-    return _as_frame({"count": count, "minutes": count * (asked.instants // _MINUTE) - opened_minutes})
+    minutes = count * (asked.instants // _MINUTE) - opened_minutes
+    return _as_frame(dict(zip(names, (count, minutes), strict=True)))
 
 
 def same_entity(rows: pl.DataFrame, events: pl.DataFrame | pl.LazyFrame, *, by: Sequence[str]) -> pl.Series:

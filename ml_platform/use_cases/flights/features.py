@@ -94,7 +94,7 @@ def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.Dat
         previous_delay(asked, history),
         *(known_delays(asked, history, "arrival", "arrived_at", windows) for windows in ARRIVALS),
         *(known_delays(asked, history, "departure", "departed_at", windows) for windows in DEPARTURES),
-        *(waiting_flights(asked, history, name, by) for name, by in WAITING.items()),
+        *(each for name, by in WAITING.items() for each in waiting_flights(asked, history, name, by)),
     ]
     return pl.concat(found, how="horizontal").select(_features())
 
@@ -163,26 +163,28 @@ def known_delays(
     )
 
 
-def waiting_flights(rows: pl.DataFrame, flights: pl.LazyFrame, name: str, by: tuple[str, ...]) -> pl.DataFrame:
-    """Flights scheduled to have departed by then that had not: overdue ones, their minutes, and stuck ones."""
+def waiting_flights(
+    rows: pl.DataFrame, flights: pl.LazyFrame, name: str, by: tuple[str, ...]
+) -> tuple[pl.DataFrame, ...]:
+    """Flights scheduled to have departed by then that had not: overdue ones, stuck ones, and the minutes of each."""
     schedule = flights.select(
         *by,
         "departed_at",
         overdue_at="scheduled_departure_at",
         stuck_at=pl.col("scheduled_departure_at") + STUCK_FROM,
     )
-    overdue, stuck = (
+    return tuple(
         open_intervals(
-            rows, schedule, by=by, at="prediction_at", opened_at=opened_at, closed_at="departed_at", longest=longest
+            rows,
+            schedule,
+            by=by,
+            at="prediction_at",
+            opened_at=f"{kind}_at",
+            closed_at="departed_at",
+            longest=longest,
+            names=(f"{name}_{kind}_flights", f"{name}_{kind}_minutes"),
         )
-        for opened_at, longest in (("overdue_at", OVERDUE_FOR_AT_MOST), ("stuck_at", STUCK_FOR_AT_MOST - STUCK_FROM))
-    )
-    return pl.DataFrame(
-        {
-            f"{name}_overdue_flights": overdue["count"],
-            f"{name}_overdue_minutes": overdue["minutes"],
-            f"{name}_stuck_flights": stuck["count"],
-        }
+        for kind, longest in (("overdue", OVERDUE_FOR_AT_MOST), ("stuck", STUCK_FOR_AT_MOST - STUCK_FROM))
     )
 
 
