@@ -9,6 +9,7 @@ import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -34,7 +35,7 @@ SensorKind = Literal[
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 """Environment variable that a file of the team names, instead of the secret that it holds."""
 
-_PASSWORD = re.compile(r"(://[^:/@]*):[^/]*@")
+_PASSWORD = re.compile(r"(://[^:/@]*):.*@")  # rather too much than a part of a password with a slash in it
 _MOST_RETRIES = 100  # time is the limit: `s3_retry_seconds`
 
 
@@ -55,7 +56,14 @@ class Settings(BaseSettings):
         description="PostgreSQL database of Dagster's history, as `postgresql://user:password@host:port/name`; SQLite "
         "files in `home` unless set.",
     )
-    mlflow_tracking_uri: str = Field("", description="MLflow store; a SQLite file in `home` unless set.")
+    mlflow_tracking_uri: str = Field(
+        "",
+        repr=False,
+        description="MLflow store, `http(s)://` or `postgresql+psycopg2://`; a SQLite file in `home` unless set. User "
+        "and password of a server that stand in it count as the next two.",
+    )
+    mlflow_username: str | None = Field(None, description="User at an MLflow server that asks who is there.")
+    mlflow_password: SecretStr | None = Field(None, description="That user's password.")
 
     s3_endpoint_url: str | None = Field(None, description="Endpoint of an S3-compatible server; AWS itself when unset.")
     s3_access_key_id: SecretStr | None = Field(None, description="S3 access key id.")
@@ -236,6 +244,22 @@ class Settings(BaseSettings):
                 "Only one of ML_PLATFORM_S3_ACCESS_KEY_ID and ML_PLATFORM_S3_SECRET_ACCESS_KEY is set.",
                 remedy="Set both, or neither where this machine has a role of its own.",
             )
+        return self
+
+    @model_validator(mode="after")
+    def take_login_out_of_address(self) -> Self:
+        """Keep a server's address without user and password: it is shown as a link, and handed between processes."""
+        parts = urlsplit(self.mlflow_tracking_uri)
+        if parts.scheme in ("http", "https") and "@" in parts.netloc:
+            login, _, host = parts.netloc.rpartition("@")
+            user, _, password = map(unquote, login.partition(":"))
+            told = {
+                "mlflow_tracking_uri": parts._replace(netloc=host).geturl(),
+                "mlflow_username": user,
+                "mlflow_password": SecretStr(password),
+            }
+            for name, value in told.items():
+                object.__setattr__(self, name, value)  # the model is frozen for everyone else
         return self
 
     @model_validator(mode="after")

@@ -7,12 +7,15 @@ import shutil
 import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import sqlalchemy as db
@@ -48,7 +51,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _tried("tables", partial(require_tables, settings))
     yield _tried("artifacts", lambda: require_store(location.artifacts()))
     yield _tried("history of runs", partial(_history, settings))
-    yield _tried("MLflow", partial(_mlflow, settings.mlflow_tracking_uri))
+    yield _tried("MLflow", partial(_mlflow, settings))
     yield from _alerts(settings)
     for url in filter(None, (settings.s3_endpoint_url, settings.mlflow_tracking_uri)):
         if url.startswith("http"):
@@ -116,26 +119,40 @@ _OF_POSTGRES = """SELECT current_setting('server_version'), current_setting('max
 (SELECT count(*) FROM pg_stat_activity), has_schema_privilege(current_schema(), 'CREATE')"""
 
 
-def _mlflow(uri: str) -> str:
-    """That it answers, and is of the version that is spoken here."""
+def _mlflow(settings: Settings) -> str:
+    """That it answers, is of the version that is spoken here, and lets the settings' user in."""
+    uri = settings.mlflow_tracking_uri
     if uri.startswith("sqlite:///"):
         return _mlflow_file(Path(uri.removeprefix("sqlite:///")))
     if not uri.startswith("http"):
         return f"{uri.partition('://')[0]}, as MLflow itself reaches it: not looked at"
-    told = without_password(uri)
     remedy = "Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the server in use."
     try:
-        found = _get(f"{uri.rstrip('/')}/version")[0].decode()
+        found = _get(f"{uri.rstrip('/')}/version").body.decode()
+        let_in = _get(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1", _login(settings)).status
     except (urllib.error.URLError, OSError) as error:
-        raise RegistryUnreachableError(f"MLflow does not answer at {told}", got=str(error), remedy=remedy) from error
+        raise RegistryUnreachableError(f"MLflow does not answer at {uri}", got=str(error), remedy=remedy) from error
     spoken = version("mlflow")
     if found.split(".")[:2] != spoken.split(".")[:2]:
         raise RegistryUnreachableError(
-            f"MLflow at {told} is of another version",
+            f"MLflow at {uri} is of another version",
             got=found,
             remedy=f"Run a server of version {spoken}, which constraints.txt has.",
         )
-    return f"server {found} at {told}"
+    if let_in in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise RegistryUnreachableError(
+            f"MLflow at {uri} does not let this user in",
+            got=f"HTTP {let_in}",
+            remedy="Set ML_PLATFORM_MLFLOW_USERNAME and ML_PLATFORM_MLFLOW_PASSWORD to a user of that server.",
+        )
+    return f"server {found} at {uri}"
+
+
+def _login(settings: Settings) -> dict[str, str]:
+    if not (settings.mlflow_username and settings.mlflow_password):
+        return {}
+    login = f"{settings.mlflow_username}:{settings.mlflow_password.get_secret_value()}"
+    return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
 
 
 def _mlflow_file(path: Path) -> str:
@@ -173,7 +190,7 @@ def _clock(url: str) -> str:
     """How far this machine's clock is from a server's."""
     server = without_password(url)
     try:
-        told = _get(url)[1]
+        told = _get(url).date
     except (urllib.error.URLError, OSError):
         return f"{server} does not answer, so nothing is known"
     if told is None:
@@ -188,10 +205,18 @@ def _clock(url: str) -> str:
     return f"{abs(skew):.0f} s from that of {server}"
 
 
-def _get(url: str) -> tuple[bytes, str | None]:
-    """The answer's body and its date, also of one that refuses."""
+class _Answer(NamedTuple):
+    """What a server says, also where it refuses."""
+
+    status: int
+    body: bytes
+    date: str | None
+
+
+def _get(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> _Answer:
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - of the settings
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - of the settings
-            return response.read(), response.headers.get("Date")
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - of the settings
+            return _Answer(response.status, response.read(), response.headers.get("Date"))
     except urllib.error.HTTPError as refused:
-        return b"", refused.headers.get("Date")
+        return _Answer(refused.code, b"", refused.headers.get("Date"))

@@ -17,6 +17,7 @@ from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.this_user import this_user
 from ml_platform.tracking import versions
+from ml_platform.tracking.credentials import reach_with
 from ml_platform.tracking.mirror import Mirror, Shown, mirror_of
 from ml_platform.tracking.registry_log import (
     BEFORE_THE_FIRST,
@@ -60,6 +61,7 @@ class ModelRegistry:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The registry that the settings place."""
+        reach_with(settings)
         artifacts = ObjectStore(settings.artifact_uri, settings.fsspec_options(settings.artifact_uri))
         return cls(settings.mlflow_tracking_uri, artifacts)
 

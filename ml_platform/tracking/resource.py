@@ -26,6 +26,7 @@ from ml_platform.errors import RegistryUnreachableError
 from ml_platform.settings import Settings
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.turns import turn
+from ml_platform.tracking.credentials import reach_with
 from ml_platform.tracking.entries import Awaited, Closed, Entry, ModelLogged, Opened, Recorded
 from ml_platform.tracking.journal import WAITING, Journal, Replayed
 from ml_platform.tracking.reaching import reaching, refusals
@@ -44,7 +45,6 @@ from ml_platform.tracking.runs import (
     TableInput,
     TrackedModel,
 )
-from ml_platform.tracking.s3_artifacts import reach_with
 from ml_platform.tracking.writing import MlflowWriter
 
 if TYPE_CHECKING:
@@ -56,23 +56,25 @@ class MlflowTracking(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Runs, metrics, models and the registry of one MLflow store."""
 
     location: dg.ResourceDependency[StorageLocation]
-    tracking_uri: str = Field(description="MLflow store: `sqlite:///<file>` needs no server, `http(s)://` is a server.")
     artifact_uri: str = Field(description="Prefix of the artifacts of new experiments.")
-    dagster_url: str = Field("http://127.0.0.1:3000", description="Where the Dagster UI answers, for links.")
-    ui_url: str = Field("http://127.0.0.1:5000", description="Where the MLflow UI answers, for links.")
+    dagster_url: str = Field(default="http://127.0.0.1:3000", description="Where the Dagster UI answers, for links.")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Tracking as the settings place it: the MLflow store, and artifacts below the platform's."""
         reach_with(settings)
-        uri = settings.mlflow_tracking_uri
-        places = {"ui_url": uri.rstrip("/")} if uri.startswith(("http://", "https://")) else {}
-        return cls(
-            location=StorageLocation.of(settings),
-            tracking_uri=uri,
-            artifact_uri=f"{settings.artifact_uri.rstrip('/')}/mlflow",
-            **places,
-        )
+        return cls(location=StorageLocation.of(settings), artifact_uri=f"{settings.artifact_uri.rstrip('/')}/mlflow")
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow store; no field, since Dagster shows those, and the address of a database has a password."""
+        return self.location.settings.mlflow_tracking_uri
+
+    @property
+    def ui_url(self) -> str:
+        """Where the MLflow UI answers, for links."""
+        is_server = self.tracking_uri.startswith(("http://", "https://"))
+        return self.tracking_uri.rstrip("/") if is_server else "http://127.0.0.1:5000"
 
     @property
     def registry(self) -> ModelRegistry:

@@ -14,7 +14,7 @@ _ATTEMPTS = 5
 _KNOWN: dict[str, Settings] = {}
 
 
-def reach_with(settings: Settings) -> None:
+def reach_artifacts_with(settings: Settings) -> None:
     """Let artifacts below the platform's artifact prefix be read and written as `settings` say."""
     if settings.artifact_uri.startswith("s3://"):
         _KNOWN[settings.artifact_uri.rstrip("/")] = settings

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,15 @@ def nobody() -> int:
     return free_ports(1)[0]
 
 
+@contextmanager
+def serving(answer: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server that answers so."""
+    with HTTPServer(("127.0.0.1", 0), answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture
 def yesterday() -> Iterator[str]:
     """The address of an MLflow of another version, whose clock is a day late."""
@@ -44,10 +55,8 @@ def yesterday() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Answer) as url:
+        yield url
 
 
 def test_a_fresh_home_has_nothing_wrong_and_nothing_is_left_there(tmp_path: Path) -> None:
@@ -101,6 +110,32 @@ def test_an_mlflow_that_is_away_of_another_version_or_damaged_is_told(tmp_path: 
     ):
         found = findings(Settings(home=tmp_path, mlflow_tracking_uri=uri))["MLflow"]
         assert (found.state, why in found.what) == ("wrong", True)
+
+
+@pytest.fixture
+def asks() -> Iterator[str]:
+    """The address of an MLflow that lets in one user with one password."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_let_in = self.path == "/version" or self.headers.get("Authorization") == "Basic dXNlcjpyaWdodA=="
+            self.send_response(200 if is_let_in else 401)
+            self.end_headers()
+            self.wfile.write(version("mlflow").encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with serving(Answer) as url:
+        yield url
+
+
+@pytest.mark.parametrize(("login", "state"), [("", "wrong"), ("user:not-it@", "wrong"), ("user:right@", "fine")])
+def test_an_mlflow_that_does_not_let_the_user_in_is_told(asks: str, tmp_path: Path, login: str, state: str) -> None:
+    uri = asks.replace("://", f"://{login}")
+    found = findings(Settings(home=tmp_path, mlflow_tracking_uri=uri))["MLflow"]
+    assert (found.state, "ML_PLATFORM_MLFLOW_PASSWORD" in found.remedy) == (state, state == "wrong")
+    assert "not-it" not in str(found)
 
 
 def test_the_password_in_an_address_is_told_nowhere(tmp_path: Path) -> None:
