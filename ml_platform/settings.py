@@ -134,6 +134,11 @@ class Settings(BaseSettings):
         300.0, ge=0, description="Longest wait that a server may ask for (Retry-After); beyond it the step fails."
     )
 
+    pods: Path | None = Field(
+        None,
+        description="File with the settings of Dagster's Kubernetes run launcher, which then starts a pod a run; "
+        "processes of this machine unless set.",
+    )
     max_parallel_steps: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Isolated steps of one run that may run at once."
     )

@@ -48,7 +48,7 @@ class PlatformInstance(DagsterInstance):
             storage = _configured("ml_platform.execution.server_storage", "ServerStorage", {})
         else:
             storage = _configured("ml_platform.execution.local_storage", "LocalStorage", {"base_dir": home})
-        return {**InstanceRef.config_defaults(home), "storage": storage}
+        return {**InstanceRef.config_defaults(home), "storage": storage, "run_launcher": _launcher(settings)}
 
     def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
         """Have what runs need ready in the daemon, which alone has a heartbeat, one for each of its threads."""
@@ -85,7 +85,7 @@ class PlatformInstance(DagsterInstance):
         return event
 
     def _end_worker(self, run: DagsterRun) -> None:
-        if isinstance(self.run_launcher, WarmRunLauncher):
+        if Settings().pods is None and isinstance(self.run_launcher, WarmRunLauncher):
             self.run_launcher.end_worker(self.get_run_by_id(run.run_id) or run)
 
     def _tell_lost_process(self, run_id: str) -> None:
@@ -115,6 +115,13 @@ def open_instance() -> DagsterInstance:
     instance = DagsterInstance.from_config(str(PROJECT_ROOT))
     set_limits(instance, Settings())
     return instance
+
+
+def _launcher(settings: Settings) -> ConfigurableClassData:
+    """Forked from a process that has the libraries, or a pod each; a pod itself cannot, and need not, start others."""
+    if settings.pods is None:
+        return _configured("ml_platform.execution.launcher", "WarmRunLauncher", {})
+    return ConfigurableClassData("dagster_k8s", "K8sRunLauncher", settings.pods.read_text())
 
 
 def _configured(module: str, name: str, config: Mapping[str, str]) -> ConfigurableClassData:
