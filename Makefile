@@ -53,12 +53,13 @@ faults: $(READY) ## Every operation on storage, interrupted at every request: ta
 drills: $(READY) ## Kill, starve and refuse a real platform of processes; the table of docs/recovery.md
 	@$(BIN)/python -W ignore -m ml_platform_tests.drills
 
-check: $(READY) ## Lint, format, types, architecture and definitions
+check: $(READY) ## Lint, format, types, architecture, definitions, and known vulnerabilities of the pinned packages
 	@echo "ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@echo "mypy" && $(BIN)/mypy --no-error-summary
 	@echo "imports" && $(BIN)/lint-imports --no-logo
 	@echo "definitions" && PYTHONWARNINGS=ignore:Function $(BIN)/dagster definitions validate --log-level warning -w workspace.yaml
 	@echo "dg" && VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/dg check defs
+	@$(BIN)/python -m ml_platform_tests.security.audit
 
 bench: $(READY) ## The platform measured against a plain script
 	@$(BIN)/python -m benchmarks
