@@ -10,6 +10,7 @@ import typer
 
 from ml_platform.terminal import console, table
 
+ReadsOnly = Annotated[bool, typer.Option("--reads-only", help="Only what is read, as the online service does.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as data.")]
 
 
@@ -18,16 +19,17 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(as_json: AsJson = False, reads_only: ReadsOnly = False) -> None:
     """Look at each store, database, server and receiver that the settings name; say what to do where one is wrong.
 
-    Objects are written, created a second time, read, listed and deleted; nothing stays. No alert is sent. The exit code
+    Objects are written, created a second time, read, listed and deleted; nothing stays. With
+    --reads-only they are listed and read, for credentials that may do no more. No alert is sent. The exit code
     is 1 if something is wrong, and 0 where something optional is not set up.
     """
     from ml_platform.operations.doctor import examine
     from ml_platform.settings import Settings
 
-    found = list(examine(Settings()))
+    found = list(examine(Settings(), reads_only=reads_only))
     if as_json:
         typer.echo(json.dumps([each._asdict() for each in found], indent=2))
     else:

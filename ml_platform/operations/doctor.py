@@ -24,7 +24,7 @@ from ml_platform.errors import PlatformError, RegistryUnreachableError, Settings
 from ml_platform.recovery.alerts.routes import load_routes, not_set
 from ml_platform.settings import Settings, without_password
 from ml_platform.storage.location import StorageLocation
-from ml_platform.storage.probe import require_store, require_tables
+from ml_platform.storage.probe import require_readable, require_store, require_tables
 
 State = Literal["fine", "not set up", "wrong"]
 LEAST_FREE_BYTES = 2 * 10**9
@@ -43,10 +43,17 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Each part in turn; one that is wrong keeps no other from being looked at."""
+def examine(settings: Settings, *, reads_only: bool = False) -> Iterator[Finding]:
+    """Each part in turn; one that is wrong keeps no other from being looked at.
+
+    With `reads_only` what the online service uses, with credentials that may do no more than it does.
+    """
     location = StorageLocation.of(settings)
     yield _tried("home", partial(_home, settings.home))
+    if reads_only:
+        yield _tried("tables", lambda: require_readable(location.objects(settings.data_uri)))
+        yield _tried("artifacts", lambda: require_readable(location.artifacts()))
+        return
     yield _tried("landing zone", lambda: require_store(location.landing()))
     yield _tried("tables", partial(require_tables, settings))
     yield _tried("artifacts", lambda: require_store(location.artifacts()))
@@ -99,6 +106,7 @@ def _history(settings: Settings) -> str:
     try:
         with engine.connect() as connection:
             number, most, used, may_create = connection.execute(db.text(_OF_POSTGRES)).one()
+            is_encrypted = connection.connection.dbapi_connection.info.ssl_in_use  # type: ignore[union-attr]
     except db.exc.DBAPIError as error:
         raise SettingsError(
             "The database of ML_PLATFORM_DATABASE_URL cannot be used",
@@ -112,7 +120,7 @@ def _history(settings: Settings) -> str:
             "The user of ML_PLATFORM_DATABASE_URL may not make tables",
             remedy="GRANT CREATE, USAGE ON SCHEMA public to it.",
         )
-    return f"PostgreSQL {number}, {used} of {most} connections in use"
+    return f"PostgreSQL {number} {'by TLS' if is_encrypted else 'without TLS'}, {used} of {most} connections in use"
 
 
 _OF_POSTGRES = """SELECT current_setting('server_version'), current_setting('max_connections'),

@@ -40,15 +40,15 @@ class StorageLocation:
 
     def landing(self) -> ObjectStore:
         """The landing zone, where upstreams drop objects."""
-        return self._objects(self.settings.landing_uri)
+        return self.objects(self.settings.landing_uri)
 
     def exports(self) -> ObjectStore:
         """What leaves the platform as objects."""
-        return self._objects(self.settings.export_uri)
+        return self.objects(self.settings.export_uri)
 
     def artifacts(self) -> ObjectStore:
         """The artifacts: models, checkpoints, reports, records and pins."""
-        return self._objects(self.settings.artifact_uri)
+        return self.objects(self.settings.artifact_uri)
 
     def pins(self, run: dg.DagsterRun) -> Pins:
         """The pins of a run; a retry from failure goes on with those of the run that it retries."""
@@ -56,5 +56,6 @@ class StorageLocation:
         run_id = run.tags.get(ROOT_RUN_TAG, run.run_id) if resumes else run.run_id
         return Pins(self.artifacts(), self.tables(), run_id)
 
-    def _objects(self, uri: str) -> ObjectStore:
+    def objects(self, uri: str) -> ObjectStore:
+        """What is below a prefix, with the credentials of the settings."""
         return ObjectStore(uri, self.settings.fsspec_options(uri))

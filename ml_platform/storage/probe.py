@@ -33,6 +33,18 @@ def require_tables(settings: Settings) -> str:
     return uri
 
 
+def require_readable(store: ObjectStore) -> str:
+    """Where the store is, if it can be listed and, unless it is empty, read; nothing is written.
+
+    Raises:
+        StorageError: it cannot.
+    """
+    found = store.list("")
+    if found:
+        store.read(found[0].path)
+    return f"{store.uri}, {len(found)} objects, read and not written to"
+
+
 def require_store(store: ObjectStore) -> str:
     """Where the store is, if objects can be created there once, read, listed and deleted; nothing is left there.
 

@@ -98,7 +98,8 @@ class OnlineWorld:
         """Tables of four days, published from the first day of the use case on; nothing is promoted yet."""
         self.settings = Settings(home=home, serve_days=DAYS, **settings)
         self.tables = TableStore.from_settings(self.settings)
-        self.artifacts = ObjectStore(self.settings.artifact_uri)
+        uri = self.settings.artifact_uri
+        self.artifacts = ObjectStore(uri, self.settings.fsspec_options(uri))
         self.publish(flights(), weather())
 
     def publish(self, flown: pl.DataFrame, seen: pl.DataFrame) -> None:
