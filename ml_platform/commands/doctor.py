@@ -20,16 +20,21 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: AsJson = False, reads_only: ReadsOnly = False) -> None:
-    """Look at each store, database, server and receiver that the settings name; say what to do where one is wrong.
+    """Look at each store, database, server and receiver that settings and use cases name; say what to do.
 
     Objects are written, created a second time, read, listed and deleted; nothing stays. With
     --reads-only they are listed and read, for credentials that may do no more. No alert is sent. The exit code
     is 1 if something is wrong, and 0 where something optional is not set up.
     """
     from ml_platform.operations.doctor import examine
+    from ml_platform.operations.doctor_declared import examine_declared
+    from ml_platform.provenance.catalog import read_catalogs
     from ml_platform.settings import Settings
 
-    found = list(examine(Settings(), reads_only=reads_only))
+    settings = Settings()
+    found = list(examine(settings, reads_only=reads_only))
+    if not reads_only:
+        found += examine_declared(settings, read_catalogs())
     if as_json:
         typer.echo(json.dumps([each._asdict() for each in found], indent=2))
     else:

@@ -49,23 +49,24 @@ def examine(settings: Settings, *, reads_only: bool = False) -> Iterator[Finding
     With `reads_only` what the online service uses, with credentials that may do no more than it does.
     """
     location = StorageLocation.of(settings)
-    yield _tried("home", partial(_home, settings.home))
+    yield tried("home", partial(_home, settings.home))
     if reads_only:
-        yield _tried("tables", lambda: require_readable(location.objects(settings.data_uri)))
-        yield _tried("artifacts", lambda: require_readable(location.artifacts()))
+        yield tried("tables", lambda: require_readable(location.objects(settings.data_uri)))
+        yield tried("artifacts", lambda: require_readable(location.artifacts()))
         return
-    yield _tried("landing zone", lambda: require_store(location.landing()))
-    yield _tried("tables", partial(require_tables, settings))
-    yield _tried("artifacts", lambda: require_store(location.artifacts()))
-    yield _tried("history of runs", partial(_history, settings))
-    yield _tried("MLflow", partial(_mlflow, settings))
+    yield tried("landing zone", lambda: require_store(location.landing()))
+    yield tried("tables", partial(require_tables, settings))
+    yield tried("artifacts", lambda: require_store(location.artifacts()))
+    yield tried("history of runs", partial(_history, settings))
+    yield tried("MLflow", partial(_mlflow, settings))
     yield from _alerts(settings)
     for url in filter(None, (settings.s3_endpoint_url, settings.mlflow_tracking_uri)):
         if url.startswith("http"):
-            yield _tried("clock", partial(_clock, url))
+            yield tried("clock", partial(_clock, url))
 
 
-def _tried(part: str, look: Callable[[], str]) -> Finding:
+def tried(part: str, look: Callable[[], str]) -> Finding:
+    """What a look finds; what it raises is what is wrong."""
     try:
         return Finding(part, "fine", look())
     except PlatformError as error:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 
 import dagster as dg
+import psutil
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
@@ -95,6 +96,14 @@ def alert(settings: Settings) -> None:
     command("alerts", "list")
 
 
+def tell_arguments() -> None:
+    """What Dagster hands to its processes as an argument, and the arguments of those that stand by now."""
+    with open_instance() as instance:
+        say(instance.get_ref().to_dict())
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        say(process.cmdline())
+
+
 def tell_lineage(settings: Settings) -> None:
     """A lineage server is to be told of a run, and is away."""
     event = RunEvent(RunState.START, "2013-07-04T00:00:00Z", Run(str(uuid.uuid4())), Job("shop", "raw"), producer="toy")
@@ -142,6 +151,7 @@ def where_all_answers() -> None:
     send(settings)
     done = build_landed(settings), build_queried(settings), train(settings)
     show(settings)
+    tell_arguments()
     if not all(done):
         sys.exit(f"What was to succeed failed: {done}")
 
