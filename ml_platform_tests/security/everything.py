@@ -82,7 +82,7 @@ def build_queried(settings: Settings) -> bool:
 
 def train(settings: Settings) -> bool:
     """Whether a model could be trained and registered."""
-    publish(StorageLocation.of(settings).tables(), departures(days=100, each_day=10))
+    publish(StorageLocation.of(settings).tables(), departures(days=60, each_day=10))
     with open_instance() as instance:
         job = definitions(settings, LANDED).resolve_job_def("train_toy_delay")
         return job.execute_in_process(instance=instance, partition_key=MONTH, raise_on_error=False).success
