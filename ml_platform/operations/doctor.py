@@ -137,22 +137,21 @@ def _mlflow(settings: Settings) -> str:
         return f"{uri.partition('://')[0]}, as MLflow itself reaches it: not looked at"
     remedy = "Start it, or set ML_PLATFORM_MLFLOW_TRACKING_URI to the server in use."
     try:
-        found = _get(f"{uri.rstrip('/')}/version").body.decode()
-        let_in = _get(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1", _login(settings)).status
+        answer = _get(f"{uri.rstrip('/')}/version", _login(settings))
     except (urllib.error.URLError, OSError) as error:
         raise RegistryUnreachableError(f"MLflow does not answer at {uri}", got=str(error), remedy=remedy) from error
-    spoken = version("mlflow")
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise RegistryUnreachableError(
+            f"MLflow at {uri} does not let this user in",
+            got=f"HTTP {answer.status}",
+            remedy="Set ML_PLATFORM_MLFLOW_USERNAME and ML_PLATFORM_MLFLOW_PASSWORD to a user of that server.",
+        )
+    found, spoken = answer.body.decode(), version("mlflow")
     if found.split(".")[:2] != spoken.split(".")[:2]:
         raise RegistryUnreachableError(
             f"MLflow at {uri} is of another version",
             got=found,
             remedy=f"Run a server of version {spoken}, which constraints.txt has.",
-        )
-    if let_in in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise RegistryUnreachableError(
-            f"MLflow at {uri} does not let this user in",
-            got=f"HTTP {let_in}",
-            remedy="Set ML_PLATFORM_MLFLOW_USERNAME and ML_PLATFORM_MLFLOW_PASSWORD to a user of that server.",
         )
     return f"server {found} at {uri}"
 
