@@ -19,7 +19,7 @@ ON_server := $(BIN)/ml-platform with-servers --
 ON = $(if $(filter local s3 server,$(PROFILE)),$(ON_$(PROFILE)),$(error PROFILE is local, s3 or server, not '$(PROFILE)'))
 CHECKED := ml_platform ml_platform_tests benchmarks
 
-.PHONY: help setup demo summary replay dev test test-ui faults drills check bench bench-storage bench-serve clean
+.PHONY: help setup demo summary replay dev cluster test test-ui faults drills check bench bench-storage bench-serve clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ replay: $(READY) ## A month of flights, a day at a time, with the platform doing
 dev: $(READY) ## Dagster's UI on the same history, at http://localhost:3000
 	@echo "History is kept in $(HOME_DIR)/$(if $(ON),$(PROFILE)/)dagster, whatever Dagster says below of a temporary directory."
 	@PYTHONWARNINGS=ignore:Function exec $(ON) $(BIN)/dagster dev
+
+cluster: $(READY) ## The whole profile `server` on this machine, with broker and workers, until Ctrl-C
+	@exec $(BIN)/ml-platform cluster
 
 test: $(READY) ## All tests, recorded for `ml-platform score`
 	@$(BIN)/pytest -q -n auto --dist loadfile -p ml_platform_tests.recording

@@ -11,6 +11,7 @@ from ml_platform.commands import (
     alerts,
     backfill,
     cards,
+    cluster,
     doctor,
     keys,
     local_servers,
@@ -24,6 +25,7 @@ from ml_platform.commands import (
     tables,
     trace,
     tracking,
+    worker,
 )
 from ml_platform.errors import PlatformError
 from ml_platform.terminal import console
@@ -82,6 +84,7 @@ def summary(use_case: UseCaseName = "flights", as_json: AsJson = False, same_as:
 alerts.register(app)
 backfill.register(app)
 cards.register(app)
+cluster.register(app)
 keys.register(app)
 models.register(app)
 new.register(app)
@@ -95,6 +98,7 @@ local_servers.register(app)
 doctor.register(app)
 trace.register(app)
 tracking.register(app)
+worker.register(app)
 
 
 def main() -> None:

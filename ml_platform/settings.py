@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         description="PostgreSQL database of Dagster's history, as `postgresql://user:password@host:port/name`; SQLite "
         "files in `home` unless set.",
     )
+    celery_broker_url: SecretStr | None = Field(
+        None,
+        description="RabbitMQ by which steps go to workers, as `amqp://user:password@host:port//`; steps are processes "
+        "of the machine that their run is on unless set.",
+    )
     mlflow_tracking_uri: str = Field(
         "",
         repr=False,
@@ -141,6 +146,12 @@ class Settings(BaseSettings):
     )
     max_parallel_steps: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Isolated steps of one run that may run at once."
+    )
+    step_time_limit_seconds: float | None = Field(
+        None, gt=0, description="How long a step at a worker may take; it counts as one whose process was killed then."
+    )
+    worker_grace_seconds: float = Field(
+        20.0, gt=0, description="How long a worker that is asked to end lets its steps go on before it hands them back."
     )
     source_slots: int = Field(4, ge=1, description="Steps of all runs that may read the landing zone at once.")
     training_slots: int = Field(

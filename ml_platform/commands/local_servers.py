@@ -16,12 +16,9 @@ import typer
 from ml_platform.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ml_platform.local_servers.shared_object_server import Access
     from ml_platform.settings import Settings
 
 S3_FOLDER, SERVER_FOLDER = "s3", "server"
-HISTORY, TRACKING = "dagster", "mlflow"
-"""Databases of the server."""
 Command = Annotated[list[str], typer.Argument(help="What to run, after --, as in: with-s3 -- ml-platform demo")]
 
 
@@ -37,6 +34,7 @@ def with_s3(command: Command) -> None:
     Its data, and the home of what runs on it, are below s3/ in the platform's home, apart from what is on local files.
     """
     from ml_platform.local_servers.shared_object_server import shared_object_server
+    from ml_platform.local_servers.together import environment
 
     home = _home(S3_FOLDER)
     with shared_object_server(home.home / "server") as access:
@@ -45,49 +43,17 @@ def with_s3(command: Command) -> None:
 
 
 def with_servers(command: Command) -> None:
-    """Run a command with tables on S3, Dagster's history in PostgreSQL and experiments on an MLflow server.
+    """Run a command with tables on S3, Dagster's history in PostgreSQL, experiments in MLflow and steps at workers.
 
-    The servers are SeaweedFS, PostgreSQL and MLflow, on free ports of the loopback interface; they live as long as the
-    commands that use them. All data are below server/ in the platform's home.
+    The servers are SeaweedFS, PostgreSQL, MLflow and, where it is installed, RabbitMQ with two workers, on free ports
+    of the loopback interface. They live as long as the commands that use them; one that dies is started again. All data
+    are below server/ in the platform's home.
     """
-    from ml_platform.local_servers.mlflow_server import shared_mlflow_server
-    from ml_platform.local_servers.postgres import shared_postgres
-    from ml_platform.local_servers.shared_object_server import shared_object_server
+    from ml_platform.local_servers.together import all_servers
 
-    home = _home(SERVER_FOLDER)
-    servers = home.home / "servers"
-    with (
-        shared_object_server(servers / "s3") as access,
-        shared_postgres(servers / "postgres", [HISTORY, TRACKING]) as database,
-    ):
-        told = environment(home, access)
-        artifacts = f"s3://{access.bucket}/mlflow"
-        with shared_mlflow_server(servers / "mlflow", database.url(TRACKING), artifacts, told) as mlflow_url:
-            places = {
-                "ML_PLATFORM_DATABASE_URL": database.url(HISTORY),
-                "ML_PLATFORM_MLFLOW_TRACKING_URI": mlflow_url,
-            }
-            code = _run(command, {**os.environ, **told, **places})
+    with all_servers(_home(SERVER_FOLDER)) as told:
+        code = _run(command, {**os.environ, **told})
     sys.exit(code)
-
-
-def environment(home: "Settings", access: "Access") -> dict[str, str]:
-    """The platform's settings for storage on the server, and the same for MLflow's own commands."""
-    prefix = f"s3://{access.bucket}"
-    keys = {"ACCESS_KEY_ID": access.identity.access_key_id, "SECRET_ACCESS_KEY": access.identity.secret_access_key}
-    return {
-        "ML_PLATFORM_HOME": str(home.home.resolve()),
-        "ML_PLATFORM_DATA_URI": f"{prefix}/tables",
-        "ML_PLATFORM_LANDING_URI": f"{prefix}/landing",
-        "ML_PLATFORM_ARTIFACT_URI": f"{prefix}/artifacts",
-        "ML_PLATFORM_EXPORT_URI": f"{prefix}/exports",
-        "ML_PLATFORM_S3_ENDPOINT_URL": access.endpoint_url,
-        "ML_PLATFORM_S3_REGION": home.s3_region,
-        "MLFLOW_S3_ENDPOINT_URL": access.endpoint_url,
-        "AWS_DEFAULT_REGION": home.s3_region,
-        **{f"ML_PLATFORM_S3_{name}": value for name, value in keys.items()},
-        **{f"AWS_{name}": value for name, value in keys.items()},
-    }
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ml_platform.components.locations import build_use_cases
+from ml_platform.execution.executors import light_executor
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 
@@ -11,7 +12,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """All data pipelines, their tables and landing zone where `settings` says."""
     return dg.Definitions.merge(
         build_use_cases("data"),
-        dg.Definitions(resources=storage_resources(settings), executor=dg.in_process_executor),
+        dg.Definitions(resources=storage_resources(settings), executor=light_executor(settings)),
     )
 
 

@@ -14,16 +14,24 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.multiprocess import MultiprocessExecutor
 
 from ml_platform.execution.preload import step_modules
-from ml_platform.recovery.lost_processes import lost_processes
+from ml_platform.recovery.lost_processes import steps_at_once
 from ml_platform.settings import Settings
 
 
-def isolated_executor(settings: Settings, modules: Sequence[str] = ()) -> dg.ExecutorDefinition:
-    """Dagster's multiprocess executor on a forkserver that preloads `modules` and all that a step ends up with.
+def light_executor(settings: Settings) -> dg.ExecutorDefinition:
+    """For chains of cheap steps: the process of the run does them, or workers do where the settings name a broker."""
+    return _at_workers(settings) if settings.celery_broker_url else dg.in_process_executor
 
+
+def isolated_executor(settings: Settings, modules: Sequence[str] = ()) -> dg.ExecutorDefinition:
+    """For steps that need a process each: forked here, or at workers where the settings name a broker.
+
+    Here it is Dagster's multiprocess executor on a forkserver that preloads `modules` and all that a step ends up with.
     A forked step starts in under half a second; a spawned one imports for five to ten. `modules` are those of the
     location, its definitions among them.
     """
+    if settings.celery_broker_url:
+        return _at_workers(settings)
     requirements = dg.multiple_process_executor_requirements()
 
     @dg.executor(name="isolated", requirements=requirements)
@@ -31,6 +39,12 @@ def isolated_executor(settings: Settings, modules: Sequence[str] = ()) -> dg.Exe
         return IsolatedExecutor(settings.max_parallel_steps, step_modules(modules))
 
     return isolated
+
+
+def _at_workers(settings: Settings) -> dg.ExecutorDefinition:
+    from ml_platform.execution.celery_executor import celery_executor  # Celery is for those who use it
+
+    return celery_executor(settings)
 
 
 class IsolatedExecutor(MultiprocessExecutor):
@@ -45,11 +59,6 @@ class IsolatedExecutor(MultiprocessExecutor):
         """Execute the steps of the plan, as many at once as the run's history allows."""
         self._max_concurrent = steps_at_once(self._max_concurrent, plan_context.dagster_run)
         yield from super().execute(plan_context, execution_plan)
-
-
-def steps_at_once(most: int, run: dg.DagsterRun) -> int:
-    """Half as many for each worker that the run, and those that it retries, have lost; one at least."""
-    return max(1, most >> lost_processes(run))
 
 
 def warm_up(modules: Sequence[str] = ()) -> None:

@@ -1,9 +1,10 @@
-"""MLflow's own tracking server as processes of this machine.
+"""MLflow's own tracking server as processes of this machine, which asks for a password.
 
-Belongs here: its processes. Does not: its database and artifacts, which are elsewhere.
+Belongs here: its processes and its users. Does not: its database and artifacts, which are elsewhere.
 """
 
 import os
+import secrets
 import subprocess
 import sys
 import urllib.error
@@ -14,11 +15,14 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
+from ml_platform.local_servers.kept import Running
+from ml_platform.local_servers.passwords import kept_password
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
 from ml_platform.local_servers.process_trees import end, family
 from ml_platform.local_servers.server_process import log_of, wait_until_ready
-from ml_platform.local_servers.shared import Running, shared
+from ml_platform.local_servers.shared import shared
 
+USER = "platform"
 READY_WITHIN_SECONDS = 300.0
 _SMALL = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Without its queue of jobs the server takes half a gigabyte instead of more than one."""
@@ -31,7 +35,7 @@ def mlflow_server(
     """A server that keeps runs and versions in the database; it ends with the block.
 
     Clients read and write artifacts at `artifact_uri` themselves; `environment` has what the server needs to reach it.
-    The address of the database is handed over in the environment: it has a password.
+    The address of the database and the password of its only user are handed over in the environment.
 
     Raises:
         LocalServerError: the server did not come up.
@@ -39,10 +43,12 @@ def mlflow_server(
     folder.mkdir(parents=True, exist_ok=True)
     at = port or free_ports(1)[0]
     command = ["server", "--host", LOOPBACK, "--port", str(at), "--workers", "1", "--no-serve-artifacts"]
+    command += ["--app-name", "basic-auth"]
+    secret = {"MLFLOW_BACKEND_STORE_URI": database_url, **_users(folder)}
     with log_of(folder).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", *command, "--default-artifact-root", artifact_uri],
-            env={**os.environ, **environment, **_SMALL, "MLFLOW_BACKEND_STORE_URI": database_url},
+            env={**os.environ, **environment, **_SMALL, **secret},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -63,14 +69,32 @@ def mlflow_server(
 @contextmanager
 def shared_mlflow_server(
     folder: Path, database_url: str, artifact_uri: str, environment: Mapping[str, str]
-) -> Iterator[str]:
-    """The address of the same server for all commands that use `folder` at once; it runs as long as the block.
+) -> Iterator[dict[str, str]]:
+    """The same server for all commands that use `folder` at once, as long as the block: what clients of it are told.
 
     Raises:
         LocalServerError: as `mlflow_server`, or whoever is starting it does not come to an end.
     """
     with shared(folder, partial(mlflow_server, folder, database_url, artifact_uri, environment)) as running:
-        yield running.address
+        login = {"USERNAME": USER, "PASSWORD": kept_password(folder)}
+        yield {
+            "ML_PLATFORM_MLFLOW_TRACKING_URI": running.address,
+            **{f"ML_PLATFORM_MLFLOW_{name}": value for name, value in login.items()},
+            **{f"MLFLOW_TRACKING_{name}": value for name, value in login.items()},  # for MLflow's own commands
+        }
+
+
+def _users(folder: Path) -> dict[str, str]:
+    """What the server is told of its users: one, who may do everything."""
+    config = folder / "users.ini"
+    users = f"sqlite:///{folder.resolve()}/users.db"
+    config.write_text(f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = {users}\n")
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(config.resolve()),
+        "MLFLOW_AUTH_ADMIN_USERNAME": USER,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": kept_password(folder),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+    }
 
 
 def _why_not_ready(url: str) -> str | None:

@@ -5,7 +5,6 @@ Belongs here: its process, its password and its databases. Does not: what is sto
 
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -19,9 +18,11 @@ import psycopg2
 from psycopg2 import sql
 
 from ml_platform.errors import LocalServerError
+from ml_platform.local_servers.kept import Running
+from ml_platform.local_servers.passwords import kept_password
 from ml_platform.local_servers.ports import LOOPBACK, free_ports
 from ml_platform.local_servers.server_process import log_of, stop, wait_until_ready
-from ml_platform.local_servers.shared import Running, shared
+from ml_platform.local_servers.shared import shared
 
 READY_WITHIN_SECONDS = 60.0
 STOPPED_WITHIN_SECONDS = 20.0
@@ -65,7 +66,7 @@ def postgres(folder: Path, databases: Sequence[str], port: int | None = None) ->
         LocalServerError: the binaries are missing, `folder` cannot be used, or the server did not come up.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    password, data = _password(folder), folder / "data"
+    password, data = kept_password(folder), folder / "data"
     runner = _runner()
     if not (data / "PG_VERSION").exists():
         _initialize(data, password, runner)
@@ -100,12 +101,12 @@ def shared_postgres(folder: Path, databases: Sequence[str]) -> Iterator[Postgres
     """
 
     @contextmanager
-    def start() -> Iterator[Running]:
-        with postgres(folder, databases) as server:
+    def start(port: int) -> Iterator[Running]:
+        with postgres(folder, databases, port) as server:
             yield Running(str(server.port), server.process_id)
 
     with shared(folder, start) as running:
-        yield Postgres(int(running.address), _password(folder), running.process_id)
+        yield Postgres(int(running.address), kept_password(folder), running.process_id)
 
 
 def _runner() -> _Runner:
@@ -167,17 +168,6 @@ def make_database(server: Postgres, name: str) -> None:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
         if cursor.fetchone() is None:
             cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-
-
-def _password(folder: Path) -> str:
-    """The owner's password, made at random when first asked for; nobody but this user can read the file."""
-    path = folder / "password"
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
-        if not file.read():
-            file.write(secrets.token_urlsafe(24))
-            file.flush()
-        file.seek(0)
-        return file.read()
 
 
 def _binary(name: str) -> str:

@@ -3,7 +3,8 @@
 Belongs here: processes that this machine started. Does not: what they do.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import psutil
@@ -12,12 +13,20 @@ SECONDS_TO_END = 20.0
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """The process and all below it; empty when it has ended."""
+    """The process and all below it; of one that has ended, those of the session that it led, which it left behind."""
     try:
         process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
+        below = process.children(recursive=True)
     except psutil.NoSuchProcess:
-        return []
+        return list(_session(pid))
+    return [process, *below, *(each for each in _session(pid) if each not in (process, *below))]
+
+
+def _session(leader: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader:
+                yield process
 
 
 def end(processes: Iterable[psutil.Process]) -> None:

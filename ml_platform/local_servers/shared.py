@@ -1,29 +1,24 @@
-"""One server for all commands of a folder: the first starts it, later ones join it, the first waits for them.
+"""One server for all commands of a folder: the first starts and keeps it, others join, the first waits for them.
 
-Belongs here: who starts and stops it. Does not: the servers themselves, or their credentials.
+Belongs here: who starts and stops it. Does not: the servers, their credentials, or their sudden end (`kept`).
 """
 
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import psutil
 
 from ml_platform.errors import LocalServerError
+from ml_platform.local_servers.kept import Running, Start, kept
 from ml_platform.local_servers.process_trees import end, family
 
 READY_WITHIN_SECONDS = 330.0
-
-
-class Running(NamedTuple):
-    """A server that answers at `address`, and the process that all of it hangs on."""
-
-    address: str
-    process_id: int
 
 
 class _Word(NamedTuple):
@@ -40,8 +35,8 @@ class _Word(NamedTuple):
 
 
 @contextmanager
-def shared(folder: Path, start: Callable[[], AbstractContextManager[Running]]) -> Iterator[Running]:
-    """The server whose data is below `folder`, which runs at least as long as the block.
+def shared(folder: Path, start: Start) -> Iterator[Running]:
+    """The server whose data is below `folder`, which runs at least as long as the block, and again if it dies.
 
     A server that was left behind, because its starter was killed, is stopped first.
 
@@ -55,9 +50,7 @@ def shared(folder: Path, start: Callable[[], AbstractContextManager[Running]]) -
             yield joined.running
             return
         _stop_what_was_left(folder)
-        with start() as running:
-            started_at = psutil.Process(running.process_id).create_time()
-            _word(folder).write_text(json.dumps(_Word(*running, started_at)))
+        with kept(start, partial(_leave_word, folder)) as running:
             try:
                 yield running
             finally:
@@ -82,6 +75,14 @@ def _started_or_joined(folder: Path, starter: IO[str], users: IO[str]) -> _Word 
         got=f"no answer in {READY_WITHIN_SECONDS:.0f} seconds",
         remedy="Wait until it has ended, or end it, and run this again.",
     )
+
+
+def _leave_word(folder: Path, running: Running) -> None:
+    with suppress(psutil.NoSuchProcess):  # it has died already, and the next one is told of
+        started_at = psutil.Process(running.process_id).create_time()
+        written = _word(folder).with_suffix(".new")
+        written.write_text(json.dumps(_Word(*running, started_at)))
+        written.replace(_word(folder))
 
 
 def _stop_what_was_left(folder: Path) -> None:

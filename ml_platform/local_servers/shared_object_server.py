@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ml_platform.local_servers.kept import Running
 from ml_platform.local_servers.object_server import Identity, object_server
-from ml_platform.local_servers.shared import Running, shared
+from ml_platform.local_servers.shared import shared
 
 BUCKET = "lake"
 _ACTIONS = tuple(f"{action}:{BUCKET}" for action in ("Read", "Write", "List"))  # nothing else, and no other bucket
@@ -42,8 +43,8 @@ def shared_object_server(folder: Path) -> Iterator[Access]:
 
 
 @contextmanager
-def _started(folder: Path, identity: Identity) -> Iterator[Running]:
-    with object_server(folder, [identity], bucket=BUCKET) as server:
+def _started(folder: Path, identity: Identity, port: int) -> Iterator[Running]:
+    with object_server(folder, [identity], bucket=BUCKET, port=port) as server:
         yield Running(server.endpoint_url, server.process_id)
 
 

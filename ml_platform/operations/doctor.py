@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 import sqlalchemy as db
 
 from ml_platform.errors import PlatformError, RegistryUnreachableError, SettingsError, StorageFullError
+from ml_platform.operations.doctor_engine import look_at_broker, look_at_workers
 from ml_platform.recovery.alerts.routes import load_routes, not_set
 from ml_platform.settings import Settings, without_password
 from ml_platform.storage.location import StorageLocation
@@ -59,6 +60,8 @@ def examine(settings: Settings, *, reads_only: bool = False) -> Iterator[Finding
     yield tried("artifacts", lambda: require_store(location.artifacts()))
     yield tried("history of runs", partial(_history, settings))
     yield tried("MLflow", partial(_mlflow, settings))
+    yield tried("broker", partial(look_at_broker, settings))
+    yield tried("workers", partial(look_at_workers, settings))
     yield from _alerts(settings)
     for url in filter(None, (settings.s3_endpoint_url, settings.mlflow_tracking_uri)):
         if url.startswith("http"):

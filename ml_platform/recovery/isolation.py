@@ -69,10 +69,11 @@ def end_with_worker(run_id: str) -> None:
     A step that runs in the worker itself, which is called after its run or is nobody's child, goes on.
     """
     if multiprocessing.current_process().name != run_id:
-        _end_with_parent()
+        end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process as soon as the one that forked it is gone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), name="end-with-parent", daemon=True).start()
@@ -86,7 +87,7 @@ def _end_after(parent: BaseProcess) -> None:
 def _answer(sender: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # a handler of the parent is about the parent's work
-    _end_with_parent()
+    end_with_parent()
     try:
         outcome = _Outcome(True, pickle.dumps(function(*args, **kwargs)))
     except Exception as error:  # noqa: BLE001 - every failure of the child belongs to the parent

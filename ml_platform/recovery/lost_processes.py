@@ -13,3 +13,8 @@ LOST_PROCESSES_TAG = "ml_platform/lost_processes"
 def lost_processes(run: DagsterRun) -> int:
     """How many workers died under this run and those that it retries."""
     return int(run.tags.get(LOST_PROCESSES_TAG, "0"))
+
+
+def steps_at_once(most: int, run: DagsterRun) -> int:
+    """Half as many steps for each worker that the run, and those that it retries, have lost; one at least."""
+    return max(1, most >> lost_processes(run))

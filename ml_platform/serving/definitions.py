@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ml_platform.components.locations import build_use_cases
+from ml_platform.execution.executors import light_executor
 from ml_platform.settings import Settings
 from ml_platform.storage.resources import storage_resources
 from ml_platform.tracking.resource import MlflowTracking
@@ -14,7 +15,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         build_use_cases("serving"),
         dg.Definitions(
             resources={**storage_resources(settings), "tracking": MlflowTracking.from_settings(settings)},
-            executor=dg.in_process_executor,
+            executor=light_executor(settings),
         ),
     )
 

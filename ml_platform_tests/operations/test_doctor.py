@@ -138,6 +138,19 @@ def test_an_mlflow_that_does_not_let_the_user_in_is_told(asks: str, tmp_path: Pa
     assert "not-it" not in str(found)
 
 
+def test_a_broker_of_another_kind_is_told_without_its_password(tmp_path: Path) -> None:
+    found = findings(Settings(home=tmp_path, celery_broker_url=SecretStr("redis://:s3cret@127.0.0.1:6379/0")))["broker"]
+    assert (found.state, "redis://..." in found.what) == ("wrong", True)
+    assert "s3cret" not in str(found)
+
+
+def test_a_broker_that_is_away_is_told_with_what_brings_it_and_without_its_password(tmp_path: Path) -> None:
+    broker = SecretStr(f"amqp://platform:s3cret@127.0.0.1:{nobody()}//")
+    found = findings(Settings(home=tmp_path, celery_broker_url=broker))
+    assert (found["broker"].state, "apt-get install -y rabbitmq-server" in found["broker"].remedy) == ("wrong", True)
+    assert "s3cret" not in str(found)
+
+
 def test_the_password_in_an_address_is_told_nowhere(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, mlflow_tracking_uri=f"http://platform:s3cret@127.0.0.1:{nobody()}")
     found = findings(settings)
