@@ -26,6 +26,7 @@ from benchmarks.readings import Reading, Section, show
 from benchmarks.scale import measure_scale
 from benchmarks.steps import measure_steps
 from benchmarks.use_cases import measure_use_cases
+from benchmarks.workers import measure_workers
 from ml_platform.demo.narrator import printing_into
 from ml_platform.errors import PlatformError
 from ml_platform.terminal import console
@@ -52,6 +53,7 @@ def measurements(work: Path, *, stock: bool) -> list[Measurement]:
     """In the order of what they need: the pipeline makes the home that the later ones work in."""
     return [
         Measurement("Isolated steps", lambda: measure_steps(work, stock=stock)),
+        Measurement("Steps at a worker, by a broker", lambda: measure_workers(work)),
         Measurement("Events", lambda: measure_events(work, stock=stock)),
         Measurement("The pipeline against a plain script, from landing on", lambda: measure_pipeline(work)),
         Measurement("The demonstration again, nothing changed", lambda: measure_rerun(work)),

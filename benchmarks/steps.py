@@ -81,9 +81,9 @@ defs = dg.Definitions(
 )
 
 
-def costs(instance: dg.DagsterInstance, job_name: str) -> list[StepCost]:
+def costs(instance: dg.DagsterInstance, job_name: str, location: CodeLocation = HERE) -> list[StepCost]:
     """What each step of one run cost, in the order of the steps."""
-    run = run_job(instance, RunRequest(HERE, job_name, config=QUIET))
+    run = run_job(instance, RunRequest(location, job_name, config=QUIET))
     times: dict[str, dict[str, float]] = {}
     for entry in instance.all_logs(run.run_id):
         if entry.step_key and entry.is_dagster_event:
@@ -102,15 +102,17 @@ def measure_steps(work: Path, *, stock: bool) -> list[Reading]:
         for job in jobs if stock else jobs[-1:]:
             multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
             first, *rest = costs(instance, job)
-            readings += _readings(job.replace("_", " "), first, rest, is_ours=job == jobs[-1])
+            at_most = SECONDS_TO_START if job == jobs[-1] else None
+            readings += readings_of(job.replace("_", " "), first, rest, at_most)
         multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
     return readings
 
 
-def _readings(how: str, first: StepCost, rest: list[StepCost], *, is_ours: bool) -> list[Reading]:
+def readings_of(how: str, first: StepCost, rest: list[StepCost], at_most: float | None = None) -> list[Reading]:
+    """Medians of the steps after the first, whose start may take `at_most` seconds; and the first."""
     to_start, to_success = (statistics.median(column) for column in zip(*rest, strict=True))
     return [
-        Reading(what=f"{how}: launch to start", value=to_start, at_most=SECONDS_TO_START if is_ours else None),
+        Reading(what=f"{how}: launch to start", value=to_start, at_most=at_most),
         Reading(what=f"{how}: launch to success", value=to_success),
         Reading(what=f"{how}: the first of a run, launch to start", value=first.to_start),
     ]

@@ -23,7 +23,10 @@ class DrillResult(NamedTuple):
 
 
 class Drill(NamedTuple):
-    """One fault, really done to real processes in a home of its own, an empty folder that the drill is given."""
+    """One fault, really done to real processes in a home of its own, an empty folder that the drill is given.
+
+    Or several, one after the other, where starting the processes takes longer than the faults.
+    """
 
     name: str
-    run: Callable[[Path], DrillResult]
+    run: Callable[[Path], DrillResult | list[DrillResult]]

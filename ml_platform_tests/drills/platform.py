@@ -185,7 +185,7 @@ class Platform:
 
         def over() -> list[DagsterRun]:
             runs = self.runs_of(run_id)
-            return runs if _is_over(runs[-1]) else []
+            return runs if is_over(runs[-1]) else []
 
         return until(f"run {run_id} and its retries are over", over, seconds)
 
@@ -262,7 +262,8 @@ def until(what: str, ask: Callable[[], T], seconds: float = PATIENCE_SECONDS) ->
         time.sleep(0.05)
 
 
-def _is_over(run: DagsterRun) -> bool:
+def is_over(run: DagsterRun) -> bool:
+    """Whether nothing more becomes of the run: it has ended, and no retry of it is to come."""
     if run.status is not DagsterRunStatus.FAILURE:
         return run.is_finished
     return run.tags.get(WILL_RETRY_TAG) == "false" and AUTO_RETRY_RUN_ID_TAG not in run.tags

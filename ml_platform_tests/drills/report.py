@@ -28,6 +28,7 @@ MODULES = (
     "many_days",
     "replays",
     "backfills",
+    "servers",
 )
 """Modules of this package that have a list `DRILLS`; their order is that of the table."""
 HEAD = ("fault", "what happened", "attempts", "seconds to recovery", "recomputed", "served meanwhile", "alerts", "lost")
@@ -52,19 +53,24 @@ def _row(result: DrillResult) -> list[str]:
     return [cell.replace("|", "\\|").replace("\n", " ") for cell in shown]
 
 
-def _run(drill: Drill) -> DrillResult:
-    """What the drill found; its folder stays if anything was lost. One at a time on a machine: it is about time."""
+def _run(drill: Drill) -> list[DrillResult]:
+    """What the drill found, a row or several; its folder stays if anything was lost.
+
+    One at a time on a machine: it is about time.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"drill-{drill.name}-"))
     with (Path(tempfile.gettempdir()) / "ml_platform-drills.lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
         started = time.monotonic()
-        result = drill.run(folder)
-    sys.stderr.write(f"{drill.name}, {time.monotonic() - started:.0f} s: {' | '.join(_row(result))}\n")
-    if result.lost:
+        found = drill.run(folder)
+    results = found if isinstance(found, list) else [found]
+    for result in results:
+        sys.stderr.write(f"{drill.name}, {time.monotonic() - started:.0f} s: {' | '.join(_row(result))}\n")
+    if any(result.lost for result in results):
         sys.stderr.write(f"See {folder}\n")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-    return result
+    return results
 
 
 def main() -> int:
@@ -75,7 +81,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the results to this file as well")
     asked = parser.parse_args()
     logging.disable(logging.INFO)
-    results = [_run(known[name]) for name in asked.only or known]
+    results = [result for name in asked.only or known for result in _run(known[name])]
     sys.stdout.write(f"{table(results)}\n")
     if asked.json:
         asked.json.write_text(json.dumps([result._asdict() for result in results], indent=1))

@@ -15,7 +15,8 @@ from ml_platform.tracking.models import TabularModel
 from ml_platform.training.boosting import HistGradientBoosting
 from ml_platform.training.trainers import FitPlan, TrainingData
 
-Fault = Literal["kill", "kill_parent", "fail", "spoil_and_kill"]
+Fault = Literal["kill", "kill_parent", "fail", "spoil_and_kill", "wait"]
+SECONDS_TO_BE_WAITED = 120
 SECONDS_TO_BE_FOUND_DEAD = 30
 """A process that killed its parent waits so long for its own end; one that lives on would go on with its work."""
 
@@ -51,8 +52,17 @@ def burn(path: Path) -> None:
             newest = max(path.parent.parent.glob("artifacts/training/**/checkpoints/*.checkpoint"))
             os.truncate(newest, newest.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
+        case "wait":
+            _wait_until_gone(path.with_suffix(".burnt"))
         case "fail":
             raise ValueError("the fuse burnt down")
+
+
+def _wait_until_gone(path: Path) -> None:
+    """Return once whoever watches has taken the file away, or has had time to."""
+    waits_until = time.monotonic() + SECONDS_TO_BE_WAITED
+    while path.exists() and time.monotonic() < waits_until:
+        time.sleep(0.1)
 
 
 class Fused(HistGradientBoosting):
