@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ml_platform.errors import ModelUnusableError, PlatformError
+from ml_platform.errors import ModelUnusableError, PlatformError, StorageUnreachableError
 from ml_platform.evaluation.baseline import Baseline
 from ml_platform.online.champions import Champions, Month, require_sound
 from ml_platform.online.declared import OnlineModel
@@ -137,7 +137,14 @@ class Follower:
             return
         self._tried_at = time.monotonic()
         promotions = recorded_promotions(self.artifacts, self.model.champions)
-        kept = KeptChampions(months=tuple(self._known(each) for each in self._in_reach(promotions)))
+        in_reach = self._in_reach(promotions)
+        if not in_reach and self.now.champions.months:  # champions are withdrawn for others, and never for nobody
+            raise StorageUnreachableError(
+                f"There is no promotion record of {self.model.name} any more",
+                kept="The champions that answered go on.",
+                remedy=f"Bring back records/{self.model.champions} of the artifacts.",
+            )
+        kept = KeptChampions(months=tuple(self._known(each) for each in in_reach))
         if kept != self.copy.champions() or not self.now.champions.months or self.unusable():
             champions = self._champions(kept)
             self.copy.keep_champions(kept)

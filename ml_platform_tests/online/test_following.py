@@ -71,6 +71,14 @@ def test_a_newly_promoted_version_answers_after_the_next_look(world: OnlineWorld
     assert ask(follower).rows["probability"].to_list() == batch(2)
 
 
+def test_records_that_are_gone_withdraw_nobody(world: OnlineWorld, follower: Follower) -> None:
+    shutil.rmtree(f"{world.settings.artifact_uri.removeprefix('file://')}/records")
+    with pytest.raises(PlatformError, match="no promotion record of flights_delay any more"):
+        follower.look()
+    assert answered(follower) == (1, "champion", False)
+    assert answered(restarted(world)) == (1, "champion", False)
+
+
 def test_a_request_that_has_begun_is_answered_by_what_answered_then(world: OnlineWorld, follower: Follower) -> None:
     before = follower.now
     world.promote(2)
