@@ -15,10 +15,10 @@ ROLE = "canary"
 """The user of every login here; no secret."""
 DATABASE, REFUSED, TRACKING = "canary of:the/d@tabase", "canary-that-is-wrong", "canary-of-mlflow"
 SLACK, PAGER, HOOK, MAIL = "canary-of-slack", "canary-of-the-pager", "canary-of-the-hook", "canary-of-the-mail"
-TOKEN, LINEAGE = "canary-of-the-service", "canary-of-openlineage"
+TOKEN, LINEAGE, BROKER = "canary-of-the-service", "canary-of-openlineage", "canary of:the/broker"
 CANARIES: tuple[str, ...] = (
     OBJECTS_KEY, OBJECTS_SECRET, REFUSED_KEY, REFUSED_SECRET, DATABASE, REFUSED, TRACKING,
-    SLACK, PAGER, HOOK, MAIL, TOKEN, LINEAGE,
+    SLACK, PAGER, HOOK, MAIL, TOKEN, LINEAGE, BROKER,
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from ml_platform.cli import main
 from ml_platform.components.databases import Database
 from ml_platform.data.pipeline import build_pipeline as build_data
+from ml_platform.execution.celery_app import STEP_TASK, celery_app
 from ml_platform.execution.instance import open_instance
 from ml_platform.provenance.openlineage_delivery import deliver
 from ml_platform.recovery.alerts.center import AlertCenter
@@ -30,6 +31,7 @@ from ml_platform.training.config import ModelConfig
 from ml_platform.training.pipeline import build_pipeline as build_training
 from ml_platform_tests.data import shop
 from ml_platform_tests.recovery.alerts.world import failed
+from ml_platform_tests.security.canaries import BROKER, login
 from ml_platform_tests.training.scenario import departures, publish, toy_model, toy_use_case
 
 LANDED, QUERIED, MONTH = "landed", "queried", "2013-03-01"
@@ -110,6 +112,11 @@ def tell_lineage(settings: Settings) -> None:
     deliver([event], None, settings)
 
 
+def hand_over(settings: Settings) -> None:
+    """A step is to go to a worker, and the broker is away."""
+    celery_app(settings).send_task(STEP_TASK, queue="io", retry=False)
+
+
 def change(prefix: str) -> None:
     """Set each variable to what the one has whose name begins so."""
     for name in [each for each in os.environ if each.startswith(prefix)]:
@@ -168,7 +175,9 @@ def where_nothing_answers() -> None:
     for each in (build_queried, train, alert, tell_lineage):
         attempt(each, away)
     os.environ["ML_PLATFORM_DATABASE_URL"] = os.environ[shop.URL_FROM]
+    os.environ["ML_PLATFORM_CELERY_BROKER_URL"] = f"amqp://{login(BROKER, '127.0.0.1:1')}//"
     command("doctor")
+    attempt(hand_over, Settings())
     show(Settings())
 
 
