@@ -5,7 +5,8 @@ the limit, whatever went before, no bet is favourable: the fortune is a supermar
 reaches `c` is at most 1 / c (Ville's inequality), however often and however long one looks. What is bet is a mixture of
 a few stakes, since which one grows fastest depends on how far above the limit the mean is.
 
-Nothing is assumed of the numbers but that they lie between 0 and 1: they may depend on each other and change in kind.
+Of each number it is assumed that it lies between 0 and 1, and that its mean, given all before it, is within the limit
+where nothing is wrong. A mean over all numbers that is within it is not enough: a bad beginning counts.
 
 Belongs here: arithmetic on one stream of numbers. Does not: what they are (`serving.trials`), or days (`evidence`).
 

@@ -165,12 +165,11 @@ class Follower:
         if not waiting:
             return None
         candidate = waiting[-1]
+        begun, kept = begin(candidate, champion.champion, limits, uuid.uuid4().hex[:8]), self.copy.trial()
         is_same = running and running.champion is champion and not running.unusable
-        if running and is_same and running.report.is_of(candidate, champion.champion, limits):
+        if running and is_same and running.report.is_like(begun):
             return running
-        report = self.copy.trial()
-        if report is None or not report.is_of(candidate, champion.champion, limits):
-            report = begin(candidate, champion.champion, limits, uuid.uuid4().hex[:8])
+        report = kept if kept and kept.is_like(begun) else begun
         try:
             rungs = (self._ready("challenger", candidate), *champion.rungs)
         except ModelUnusableError as error:

@@ -41,7 +41,6 @@ def known_window_sums(
     Raises:
         DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
     """
-
     columns: dict[str, Integers] = {}
     for label, found in _sums(rows, events, by, at, known_at, measures, widths).items():
         columns |= {f"{name}_{label}": total for name, total in found.items()}

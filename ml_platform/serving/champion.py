@@ -26,7 +26,6 @@ Events = Iterator[dg.Output[Any] | dg.AssetCheckResult]
 def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefinition:
     """One promotion record for each as-of month; where approval is required, a check tells that a version waits."""
     key = use_case.key(record.name)
-    waits = record.requires_approval or record.trial is not None
     waiting = dg.AssetCheckSpec(
         NO_VERSION_IS_WAITING, asset=key, description="A person, or a trial on requests, has decided on each version."
     )
@@ -45,7 +44,7 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
         owners=use_case.owners,
         metadata={RECORD_TYPE: "ml_platform.serving.promotion:Promotion"},
         code_version=project_fingerprint(promote_if_approved)[:16],
-        check_specs=[waiting] if waits else [],
+        check_specs=[waiting] if record.waits else [],
     )
     def champion(
         context: dg.AssetExecutionContext, tracking: MlflowTracking, artifacts: dg.ResourceParam[ObjectStore]
@@ -65,7 +64,7 @@ def champion_asset(use_case: UseCase, record: ChampionRecord) -> dg.AssetsDefini
         for month, promotion in promotions.items():
             links = tracking.metadata(promotion.candidate.run_id) if promotion.candidate.run_id else {}
             context.add_asset_metadata({**promotion_metadata(promotion, log), **links}, partition_key=month)
-        if waits:
+        if record.waits:
             yield _waiting_check(key, promotions)
         yield dg.Output(promotions if len(promotions) > 1 else next(iter(promotions.values())))
 

@@ -34,6 +34,11 @@ class ChampionRecord(dg.Model, dg.Resolvable):
         "the defaults. Without it, the gate's word is enough.",
     )
 
+    @property
+    def waits(self) -> bool:
+        """Whether a version that the gate approved may have to wait for the word of a person or of a trial."""
+        return self.requires_approval or self.trial is not None
+
 
 class ModelFallback(dg.Model, dg.Resolvable):
     """Who answers while the champion of a day cannot: its bytes are lost, or it raises, or gives no probabilities."""

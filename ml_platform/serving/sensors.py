@@ -97,8 +97,7 @@ def _versions(deployment: Deployment, use_case: UseCase) -> Look:
     def look(context: dg.SensorEvaluationContext) -> Wanted:
         artifacts = location_of(context).artifacts()
         folder = f"records/{use_case.name}/{champion.model_version}"
-        waits = champion.requires_approval or champion.trial
-        decided = decisions_on(artifacts, champion.registered_model) if waits else 0
+        decided = decisions_on(artifacts, champion.registered_model) if champion.waits else 0
         tried = f" {ended_trials(artifacts, champion.registered_model)}" if champion.trial else ""
         stamps = {info.path: info.stamp for info in artifacts.list(folder)}
         paths = {month: record_path(f"{use_case.name}/{champion.model_version}", month) for month in _months(use_case)}

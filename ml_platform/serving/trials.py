@@ -73,13 +73,8 @@ class TrialReport(BaseModel):
     difference: Bets = Field(description="Of each request, the mean distance between the two probabilities.")
     broken: str = Field("", description="Why it could not be tried at all; empty if it could.")
 
-    def is_of(self, challenger: RegisteredModel, champion: RegisteredModel, limits: TrialLimits) -> bool:
-        """Whether it is of this version beside this champion, within these limits."""
-        found = (self.version, self.sha256, self.champion_sha256, self.limits)
-        return found == (challenger.version, challenger.sha256, champion.sha256, limits)
-
     def is_like(self, other: "TrialReport") -> bool:
-        """Whether it is of the same trial, in another process or later."""
+        """Whether it is of the same version beside the same champion, within the same limits."""
         mine, others = (each.model_dump(include=_SAME) for each in (self, other))
         return mine == others
 

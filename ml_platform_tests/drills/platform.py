@@ -236,7 +236,7 @@ def platform(
         config[section] = {**config.get(section, {}), **changes}
     (folder / "dagster").mkdir(parents=True, exist_ok=True)
     (folder / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(config))
-    with _environment({**(environment or {}), **_places(folder)}):
+    with in_environment({**(environment or {}), **_places(folder)}):
         made = Platform(folder, locations, environment or {})
         try:
             if start:
@@ -279,7 +279,8 @@ def _places(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def in_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """A block in which this process is told what those of the platform are."""
     before: dict[str, Any] = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

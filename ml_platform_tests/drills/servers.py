@@ -31,7 +31,7 @@ from ml_platform.tracking.resource import MlflowTracking
 from ml_platform.training.records import ModelVersion
 from ml_platform.training.search import propose
 from ml_platform_tests.drills.drill import Drill, DrillResult
-from ml_platform_tests.drills.platform import PATIENCE_SECONDS, is_over, until
+from ml_platform_tests.drills.platform import PATIENCE_SECONDS, in_environment, is_over, until
 from ml_platform_tests.drills.toy_location import TOY
 from ml_platform_tests.faults.driver import MONTH
 from ml_platform_tests.faults.fuses import fuse, lay
@@ -196,25 +196,13 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     """The whole profile `server`, with the toy location, on a home in `folder`."""
     home = folder / "home"
     toy = {"module_name": TOY.module, "location_name": TOY.name, "attribute": "defs"}
-    with all_servers(Settings(home=home)) as told, _told({**told, **_BRISK}):
+    with all_servers(Settings(home=home)) as told, in_environment({**told, **_BRISK}):
         publish(StorageLocation.of(Settings()).tables(), departures(days=60, each_day=30))
         with dagster_processes(home / "servers" / "dagster", told | _BRISK, free_ports(1)[0], [toy]) as dagster:
             yield Cluster(home, dagster)
 
 
 _BRISK = {"DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1", "PYTHONPATH": str(PROJECT_ROOT)}
-
-
-@contextmanager
-def _told(values: Mapping[str, str]) -> Iterator[None]:
-    """A block in which this process is told what those of the platform are."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 DRILLS = [Drill("servers_killed", servers_killed)]

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from ml_platform.online.app import Parts
-from ml_platform.online.declared import OnlineModel
+from ml_platform.online.declared import OnlineModel, _outcomes
 from ml_platform.online.server import build
 from ml_platform.operations.served_check import SERVED_QUALITY, SERVING_MATCHES_BATCH, served_definitions
+from ml_platform.serving.component import QualityTable
 from ml_platform.storage.resources import storage_resources
 from ml_platform_tests.online.scenario import MODEL, OnlineWorld, batch, flights, request
 
@@ -126,3 +127,10 @@ def test_a_version_that_ranks_worse_than_its_limit_is_told_once_it_has_enough_la
     few = MODEL._replace(outcomes=MODEL.outcomes._replace(fewest_labels=10))
     assert served.check(SERVED_QUALITY).passed
     assert not served.check(SERVED_QUALITY, few).passed
+
+
+def test_limits_that_are_not_declared_are_those_of_the_daily_quality() -> None:
+    found = _outcomes("flights", {"labels": "delay_labels", "label_column": "is_late"})
+    fields = QualityTable.model_fields
+    names = ("lowest_roc_auc_score", "highest_roc_auc_score", "fewest_labels")
+    assert (found.lowest, found.highest, found.fewest_labels) == tuple(fields[name].default for name in names)
