@@ -178,6 +178,9 @@ def trial(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(_as_json([each.model_dump(mode="json") | {"verdict": each.verdict} for each in found]))
         return
+    if not found:
+        typer.echo(f"No version of {name} has been tried on requests: `champion.trial` in defs.yaml asks for that.")
+        return
     rows = [
         (
             *map(str, (each.version, each.champion, each.process, each.failures.seen, each.answered)),

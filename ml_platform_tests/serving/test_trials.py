@@ -1,9 +1,12 @@
 """What trials on requests mean for promotion."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
+from typer.testing import CliRunner
 
+from ml_platform.cli import app
 from ml_platform.serving.trials import TrialLimits, TrialReport, begin, publish
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform_tests.components.ticking import Sensors
@@ -122,3 +125,14 @@ def test_each_limit_refuses_by_itself_and_says_how_much_is_harmless() -> None:
         assert refused.verdict == "refused"
         assert told in refused.reason
         assert "harmless" in refused.reason
+
+
+def test_the_command_tells_how_far_each_process_is(
+    world: World, waiting: RegisteredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_PLATFORM_HOME", str(world.settings.home))
+    assert "No version of flights_delay has been tried" in CliRunner().invoke(app, ["trial", NAME]).stdout
+    reported(world, waiting, requests=4)
+    (told,) = json.loads(CliRunner().invoke(app, ["trial", NAME, "--json"]).stdout)
+    assert (told["version"], told["failures"]["seen"], told["verdict"]) == (2, 4, "running")
+    assert "4 of 5 requests" in CliRunner(env={"COLUMNS": "200"}).invoke(app, ["trial", NAME]).stdout
