@@ -210,15 +210,15 @@ def _add_protocol(api: FastAPI, parts: Parts) -> None:
         if media_type not in protocol.media_types():
             return _error(415, "media_type", f"The body is {' or '.join(protocol.media_types())}.")
         body = await request.body()
-        return await parts.workers.do(lambda: _scored(service, body, media_type))
+        do = parts.workers.at_once if service.is_quick(body) else parts.workers.do
+        return await do(partial(_scored, service, body, media_type))
 
 
 def _scored(service: OnlineService, body: bytes, media_type: str) -> Response:
     newest = service.follower.now.champions.newest
     if newest is None or not newest.rungs:
         raise NotReadyError(f"The service of {service.follower.model.name} lacks {' and '.join(service.lacks)}")
-    columns = {name: name in service.texts for name in newest.rungs[0].columns}
-    features = protocol.features_of(body, media_type, columns, service.most_rows)
+    features = protocol.features_of(body, media_type, service.types_of(newest.rungs[0]), service.most_rows)
     scored = service.score(features, body)
     headers = protocol.shown(scored.answer.by.version) | {"x-model-rung": scored.answer.by.rung}
     content = pydantic_core.to_json({"predictions": scored.answer.probability.tolist()})

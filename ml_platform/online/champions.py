@@ -5,7 +5,9 @@ Belongs here: the rungs of each champion in reach, and one answer from them. Doe
 """
 
 import datetime as dt
+import time
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.errors import ModelUnusableError, NoModelAnswersError, RequestRefusedError
-from ml_platform.serving.rungs import Answerer, AnyRung, predicted_by
+from ml_platform.serving.rungs import Answerer, AnyRung, Features, predicted_by
 from ml_platform.tracking.registry import RegisteredModel
 
 TOLERANCE = 1e-9
@@ -68,7 +70,7 @@ class Champions(NamedTuple):
         return self.months[-1] if self.months else None
 
 
-def answer(month: Month, features: pl.DataFrame) -> Answer:
+def answer(month: Month, features: Features) -> Answer:
     """What the first rung that can says of the rows.
 
     Raises:
@@ -91,13 +93,19 @@ def answer(month: Month, features: pl.DataFrame) -> Answer:
 def require_sound(rung: Answerer[AnyRung], golden: pl.DataFrame) -> Answerer[AnyRung]:
     """The rung, once it has answered for the golden rows: probabilities, and the same for a row alone as among others.
 
+    It is timed on those that were alone.
+
     Raises:
         ModelUnusableError: it did not.
     """
     if golden.is_empty():
         return rung
     together = predicted_by(rung, golden)
-    alone = [predicted_by(rung, row)[0] for row in golden.head(_ONE_BY_ONE).iter_slices(1)]
+    alone, seconds = [], []
+    for row in golden.head(_ONE_BY_ONE).iter_slices(1):
+        began = time.thread_time()
+        alone.append(predicted_by(rung, row)[0])
+        seconds.append(time.thread_time() - began)
     if differing := int((np.abs(together[:_ONE_BY_ONE] - alone) > TOLERANCE).sum()):
         raise ModelUnusableError(f"{rung} gives {differing} of {len(alone)} golden rows another value alone")
-    return rung
+    return rung._replace(seconds_alone=median(seconds))

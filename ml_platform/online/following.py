@@ -31,6 +31,7 @@ from ml_platform.serving.rungs import (
     RAISED,
     Answerer,
     AnyRung,
+    answerer_by,
     answerer_of,
     baseline_of,
     last_known_good_of,
@@ -41,6 +42,7 @@ from ml_platform.serving.scoring import ModelRung
 from ml_platform.serving.trials import TrialReport, begin
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
+from ml_platform.storage.watched import WatchedTables
 from ml_platform.tracking.compact_trees import compact
 from ml_platform.tracking.models import TabularModel
 from ml_platform.tracking.registry import RegisteredModel
@@ -71,10 +73,15 @@ class Follower:
     days: int
     now: Answering = field(default_factory=Answering)
     swaps: int = 0
+    watched: WatchedTables = field(init=False)
     _loaded: dict[str, TabularModel] = field(default_factory=dict)
     _stamps: Mapping[str, str] = field(default_factory=dict)
     _tried_at: float = 0.0
     _unusable_since: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """See nothing yet."""
+        self.watched = WatchedTables(self.tables)
 
     def start(self) -> None:
         """Answer with what was kept on this disk, as far as there is any.
@@ -110,7 +117,7 @@ class Follower:
     def _follow_tables(self) -> None:
         history = self.now.history
         known = {name: each.version for name, each in history.published.items()} if history else {}
-        if history is None or known != {name: self.tables.version(name) for name in self.model.tables}:
+        if history is None or known != {name: self.watched.version(name) for name in self.model.tables}:
             window = read_window(self.tables, self.model, self.days)
             history = prepare(self.model, window)
             self.copy.keep_window(window)
@@ -239,7 +246,7 @@ class Follower:
             except ModelUnusableError as error:
                 failures.append(error.what)
         if baseline := kept.baseline:
-            rungs.append(Answerer("baseline", kept.champion, baseline.columns, baseline.predict))
+            rungs.append(answerer_by(baseline, kept.champion))
         is_champion = bool(rungs) and rungs[0].rung == "champion"
         return Month(kept.as_of, kept.champion, tuple(rungs), () if is_champion else tuple(failures))
 

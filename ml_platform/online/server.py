@@ -26,7 +26,7 @@ from ml_platform.online.served import ServedLog
 from ml_platform.online.service import OnlineService
 from ml_platform.online.trial import follow
 from ml_platform.online.troubles import Troubles
-from ml_platform.online.work import Workers
+from ml_platform.online.work import Workers, use_one_core
 from ml_platform.recovery.alerts.center import AlertCenter
 from ml_platform.settings import Settings
 from ml_platform.storage.objects import ObjectStore
@@ -119,6 +119,7 @@ def build(model: OnlineModel, settings: Settings) -> tuple[App, Background]:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        use_one_core()
         background.begin()
         gc.collect()
         gc.freeze()  # what is there now stays: a collector that looks through all of it takes a tenth of a second

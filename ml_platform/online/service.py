@@ -6,6 +6,7 @@ Belongs here: one request, from its bytes to what is answered. Does not: HTTP (`
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from ml_platform.online.following import Answering, Follower
 from ml_platform.online.history import History
 from ml_platform.online.requests import RowRequests
 from ml_platform.online.trial import hash_of
+from ml_platform.serving.rungs import Answerer, AnyRung, Features
 
 _ANSWERED: Mapping[str, pl.DataType] = {
     "probability": pl.Float64(),
@@ -28,6 +30,8 @@ _ANSWERED: Mapping[str, pl.DataType] = {
     "model_rung": pl.String(),
     "degraded": pl.List(pl.String()),
 }
+QUICK_SECONDS, QUICK_BYTES = 0.001, 8_000
+"""What a champion may take for a row, and a request may have, to be scored at once: a thread to do it takes as long."""
 _STAND_INS = ("last_known_good", "baseline")
 PREDICTED = tuple(name for name in _ANSWERED if name != "degraded")
 
@@ -79,6 +83,10 @@ class OnlineService:
         columns = model.features.columns().items()
         self.texts = frozenset(name for name, column in columns if column.dtype == pl.String)
 
+    def types_of(self, rung: Answerer[AnyRung]) -> Mapping[str, pl.DataType]:
+        """How a rung's columns come with a request: text, or numbers."""
+        return _types(tuple(rung.columns), self.texts)
+
     def breakdowns(self) -> list[str]:
         """Why champions that answer for some day did not, when they were last asked."""
         current = {month.champion.sha256 for month in self.follower.now.champions.months}
@@ -111,7 +119,13 @@ class OnlineService:
         answers = iter(self._answered(now, [each for each in asked if isinstance(each, _Asked)]))
         return [next(answers) if isinstance(each, _Asked) else each for each in asked]
 
-    def score(self, features: pl.DataFrame, body: bytes = b"") -> Scored:
+    def is_quick(self, body: bytes) -> bool:
+        """Whether scoring the rows of features in `body` takes no longer than having a thread do it."""
+        newest = self.follower.now.champions.newest
+        is_fast = newest is not None and bool(newest.rungs) and newest.rungs[0].seconds_alone < QUICK_SECONDS
+        return is_fast and len(body) <= QUICK_BYTES
+
+    def score(self, features: Features, body: bytes = b"") -> Scored:
         """What the newest champion, or who stands in for it, says of the rows of features that a request brought.
 
         Raises:
@@ -126,7 +140,7 @@ class OnlineService:
             now.trial.offer(hash_of(body), features, [month], is_answered=False)
         return Scored(self._answer(month, features), month)
 
-    def _answer(self, month: Month, features: pl.DataFrame) -> Answer:
+    def _answer(self, month: Month, features: Features) -> Answer:
         found = answer(month, features)
         if month.failures or month.rungs[0].rung == "challenger":  # known since it was loaded, or a matter of its trial
             return found
@@ -189,6 +203,11 @@ class OnlineService:
 
     def _not_ready(self) -> NotReadyError:
         return NotReadyError(f"The service of {self.follower.model.name} lacks {' and '.join(self.lacks)}")
+
+
+@lru_cache(maxsize=16)
+def _types(columns: tuple[str, ...], texts: frozenset[str]) -> Mapping[str, pl.DataType]:
+    return {name: pl.String() if name in texts else pl.Float64() for name in columns}
 
 
 def freshness(now: Answering) -> Mapping[str, object]:

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from ml_platform.errors import ModelUnusableError
 from ml_platform.online.champions import Month
 from ml_platform.online.local_copy import LocalCopy
-from ml_platform.serving.rungs import Answerer, AnyRung, predicted_by
+from ml_platform.serving.rungs import Answerer, AnyRung, Features, predicted_by
 from ml_platform.serving.trials import TrialReport, publish, verdicts
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.few_rows import as_frame
 
 MOST_WAITING, MOST_ROWS = 64, 64
 """Requests that may wait to be compared, and rows of each that are; what comes on top is not compared."""
@@ -76,7 +77,7 @@ class Trial:
             return months
         return {key: self.challenger if month is self.champion else month for key, month in months.items()}
 
-    def offer(self, request: int, features: pl.DataFrame, months: Collection[Month], *, is_answered: bool) -> None:
+    def offer(self, request: int, features: Features, months: Collection[Month], *, is_answered: bool) -> None:
         """Have the rows of a request compared, if they are of days for which both versions answer.
 
         A request that comes again counts once: whoever repeats one that fails is no evidence of more failures.
@@ -91,7 +92,7 @@ class Trial:
                 self._passed_by += 1
                 return
             self._counted.add(request)
-            self._waiting.append(features.head(MOST_ROWS))
+            self._waiting.append(as_frame(features).head(MOST_ROWS))
 
     def compare(self) -> None:
         """Compare what waits."""

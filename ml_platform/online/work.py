@@ -27,7 +27,7 @@ class TooLongError(ServingError):
     error_class = "transient"
 
 
-def _alone() -> None:
+def use_one_core() -> None:
     """Have OpenMP and BLAS of this thread use one core: for a few rows, waking others costs more than they save."""
     import sklearn.ensemble  # noqa: F401 - only libraries that are loaded are limited
     from threadpoolctl import threadpool_limits
@@ -48,7 +48,21 @@ class Workers:
 
     def __post_init__(self) -> None:
         """Make the pool; threads begin with the first work."""
-        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="answer", initializer=_alone)
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="answer", initializer=use_one_core)
+
+    async def at_once(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`, done by the thread of the event loop: for what is done before another would begin.
+
+        Raises:
+            BusyError: too many wait already.
+        """
+        self._require_room()
+        self._count(1)
+        try:
+            await asyncio.sleep(0)  # those that came with this one are counted first
+            return work()
+        finally:
+            self._count(-1)
 
     async def do(self, work: Callable[[], Result]) -> Result:
         """The result of `work`, done by one of the threads.
@@ -66,8 +80,7 @@ class Workers:
             BusyError: too many wait already.
             TooLongError: it took too long; the thread goes on and counts as busy until it is done.
         """
-        if self.waiting >= self.most_waiting:
-            raise BusyError(f"{self.waiting} requests are being worked on or wait")
+        self._require_room()
         doing = asyncio.wrap_future(begin())
         self._count(1)
         doing.add_done_callback(lambda _: self._count(-1))
@@ -76,6 +89,10 @@ class Workers:
             doing.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise TooLongError(f"The request was not answered within {self.timeout_seconds:g} seconds")
         return doing.result()
+
+    def _require_room(self) -> None:
+        if self.waiting >= self.most_waiting:
+            raise BusyError(f"{self.waiting} requests are being worked on or wait")
 
     def _count(self, change: int) -> None:
         self.waiting += change

@@ -4,6 +4,7 @@ Belongs here: loading a rung, what makes it unusable, and its probabilities. Doe
 (`ladder`, `online`), or what is told of it. No Dagster here.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Generic, Literal, NamedTuple, TypeVar
 
@@ -24,6 +25,7 @@ from ml_platform.evaluation.task import BINARY, Task
 from ml_platform.serving.answers import invalid_rows
 from ml_platform.serving.scoring import ModelRung
 from ml_platform.storage.objects import ObjectStore
+from ml_platform.tracking.few_rows import FewRows, as_frame
 from ml_platform.tracking.models import TabularModel, loads, predict
 from ml_platform.tracking.registry import RegisteredModel
 from ml_platform.tracking.registry_log import RegistryLog
@@ -48,16 +50,21 @@ AnyRung = ModelRung | Literal["challenger"]
 Rung = TypeVar("Rung", bound=AnyRung)
 Rung_co = TypeVar("Rung_co", bound=AnyRung, covariant=True)
 Result = TypeVar("Result")
-Predict = Callable[[pl.DataFrame], NDArray[np.float64]]
+Features = pl.DataFrame | FewRows
+Predict = Callable[[Features], NDArray[np.float64]]
 
 
 class Answerer(NamedTuple, Generic[Rung_co]):
-    """A rung that is ready: what predicts, by which columns, and the version it is, or came with."""
+    """A rung that is ready: what predicts, by which columns, and the version it is, or came with.
+
+    `seconds_alone` of a processor is what it takes to predict one row, if that was tried.
+    """
 
     rung: Rung_co
     version: RegisteredModel
     columns: Sequence[str]
     predict: Predict
+    seconds_alone: float = math.inf
 
     def __str__(self) -> str:
         """As a reader knows it."""
@@ -75,7 +82,12 @@ def answerer_of(rung: Rung, version: RegisteredModel, model: TabularModel) -> An
     return Answerer(rung, version, model.features, lambda rows: predict(model, rows))
 
 
-def predicted_by(answerer: Answerer[AnyRung], rows: pl.DataFrame, task: Task = BINARY) -> NDArray[np.float64]:
+def answerer_by(baseline: Baseline, champion: RegisteredModel) -> Answerer[Literal["baseline"]]:
+    """The baseline that came with a champion, on its rung."""
+    return Answerer("baseline", champion, baseline.columns, lambda rows: baseline.predict(as_frame(rows)))
+
+
+def predicted_by(answerer: Answerer[AnyRung], rows: Features, task: Task = BINARY) -> NDArray[np.float64]:
     """One prediction of the task for each row.
 
     Raises:

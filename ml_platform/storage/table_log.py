@@ -105,6 +105,13 @@ def read_version(uri: str, options: Mapping[str, str], version: int | None = Non
 
 
 @_explained
+def newest(uri: str, options: Mapping[str, str]) -> int | None:
+    """The newest version by its number alone; None where there is no such table."""
+    table = _open(uri, options, None)
+    return None if table is None else table.version()
+
+
+@_explained
 def newer(uri: str, options: Mapping[str, str], before: TableVersion) -> TableVersion:
     """The newest version now; only commits after `before` are read, and `before` itself is used up."""
     _patiently(options, before.table.update_incremental)

@@ -131,8 +131,7 @@ class TableStore:
 
     def version(self, name: str) -> int | None:
         """The newest version; None if the table was never published."""
-        found = table_log.read_version(self.uri_of(name), self.delta_options)
-        return None if found is None else found.version
+        return table_log.newest(self.uri_of(name), self.delta_options)
 
     def scan(self, name: str, *, version: int | None = None, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
         """Rows of a version, by partition key; only files of `partitions` are opened, and of these the columns used.

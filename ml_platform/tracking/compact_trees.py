@@ -3,8 +3,8 @@
 Belongs here: rows through all trees of a model at once. Does not: rows out of frames, or a model's bytes (`models`).
 
 scikit-learn checks its input and goes through a model tree by tree, a call each; for one row that is nearly all of the
-time. Here the nodes of all trees are one table, in which all trees of all rows go down one level at once. The leaves
-are then added up in the order of the trees, as scikit-learn adds them.
+time. Here the nodes of all trees are one table. All of them are asked at once which way the row would go on, and then
+all trees go down that way together. The leaves are added up in the order of the trees, as scikit-learn adds them.
 """
 
 from dataclasses import replace
@@ -31,6 +31,13 @@ class _Nodes(NamedTuple):
     right: Places
     value: Floats
 
+    def next_of(self, row: NDArray[np.float32]) -> Places:
+        """Where the row goes on from each node."""
+        asked = row.astype(np.float64)[self.feature]
+        is_left = asked <= self.threshold  # false of NaN
+        is_left |= np.isnan(asked) & self.is_missing_left
+        return np.where(is_left, self.left, self.right)
+
 
 class CompactTrees:
     """A fitted classifier of scikit-learn that answers for few rows from a table, and for many as it is."""
@@ -42,7 +49,7 @@ class CompactTrees:
         self._roots = np.cumsum([0, *map(len, trees)])[:-1].astype(np.intp)
         self._depth = max(int(nodes["depth"].max()) for nodes in trees)
         self._nodes = _nodes(np.concatenate(trees), np.repeat(self._roots, [len(nodes) for nodes in trees]))
-        self._first = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(1, 1, -1)
+        self._first = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(1, -1)
 
     def predict_proba(self, matrix: NDArray[np.float32]) -> Floats:
         """Probability of each class, shape (rows, classes)."""
@@ -52,15 +59,15 @@ class CompactTrees:
 
     def _raw(self, matrix: NDArray[np.float32]) -> Floats:
         """The sum of the trees before the link, shape (rows, outputs)."""
-        nodes, rows = self._nodes, np.arange(len(matrix))[:, None]
-        at = np.tile(self._roots, (len(matrix), 1))
+        return np.asfortranarray([self._sum(row) for row in matrix])
+
+    def _sum(self, row: NDArray[np.float32]) -> Floats:
+        next_of, at = self._nodes.next_of(row), self._roots
         for _ in range(self._depth):
-            asked = matrix[rows, nodes.feature[at]]
-            is_left = np.where(np.isnan(asked), nodes.is_missing_left[at], asked <= nodes.threshold[at])
-            at = np.where(is_left, nodes.left[at], nodes.right[at])
-        leaves = nodes.value[at].reshape(len(matrix), -1, self._first.shape[2])
-        first = np.broadcast_to(self._first, (len(matrix), 1, self._first.shape[2]))
-        return np.asfortranarray(np.cumsum(np.concatenate([first, leaves], axis=1), axis=1)[:, -1])
+            at = next_of[at]
+        leaves = self._nodes.value[at].reshape(-1, self._first.shape[1])
+        added: Floats = np.concatenate([self._first, leaves]).cumsum(axis=0)[-1]
+        return added
 
 
 def compact(model: TabularModel) -> TabularModel:

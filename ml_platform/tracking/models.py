@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ml_platform.errors import DefinitionError, ObjectCorruptError
 from ml_platform.evaluation.task import BINARY, Task
+from ml_platform.tracking.few_rows import FewRows, as_frame
 
 TRUSTED_TYPES = (
     "functools.partial",
@@ -68,7 +69,7 @@ def learn_categories(frame: pl.DataFrame, features: Sequence[str]) -> dict[str, 
 
 
 def encode(
-    frame: pl.DataFrame, features: Sequence[str], categories: Mapping[str, Sequence[str]]
+    frame: pl.DataFrame | FewRows, features: Sequence[str], categories: Mapping[str, Sequence[str]]
 ) -> NDArray[np.float32]:
     """Matrix of shape (rows, features): numbers as they are, text as its code, null or an unknown value as NaN.
 
@@ -86,11 +87,11 @@ def encode(
     if frame.height <= FEW_ROWS:
         return _encode_few(frame, features, categories)
     columns = [_as_number(name, categories.get(name)) for name in features]
-    return frame.select(columns).to_numpy(order="fortran")
+    return as_frame(frame).select(columns).to_numpy(order="fortran")
 
 
 def _encode_few(
-    frame: pl.DataFrame, features: Sequence[str], categories: Mapping[str, Sequence[str]]
+    frame: pl.DataFrame | FewRows, features: Sequence[str], categories: Mapping[str, Sequence[str]]
 ) -> NDArray[np.float32]:
     """The same row by row, without a query, which costs more than a few rows."""
     places = {name: place for place, name in enumerate(frame.columns)}
@@ -103,13 +104,13 @@ def _encode_few(
     return np.array(rows, dtype=np.float32, order="F").reshape(frame.height, len(features))  # None becomes NaN
 
 
-def predict(model: TabularModel, frame: pl.DataFrame) -> NDArray[np.float64]:
+def predict(model: TabularModel, frame: pl.DataFrame | FewRows) -> NDArray[np.float64]:
     """The prediction for each row of `frame`, in its order and in the form of the model's task.
 
     Raises:
         DefinitionError: a feature is missing from `frame`.
     """
-    if frame.is_empty():
+    if not frame.height:
         widths = {"multiclass": len(model.task.classes), "forecast": len(model.task.levels)}
         return np.empty((0, widths[model.task.kind]) if model.task.kind in widths else 0, dtype=np.float64)
     return predict_matrix(model, encode(frame, model.features, model.categories))
