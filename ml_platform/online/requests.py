@@ -42,7 +42,8 @@ class RowRequests:
         one = _typed_dict(row.capitalize(), {name: _field(contract, name) for name in self.columns})
         body = _typed_dict("Request", {"rows": conlist(one, min_length=1)})
         self.adapter: TypeAdapter[Any] = TypeAdapter(body)
-        self._rules = dict(_rules_over(contract, self.columns))
+        rules = _rules_over(contract, self.columns)
+        self._rules = {name: rule.fill_null(True).alias(name) for name, rule in rules}
 
     def json_schema(self) -> dict[str, Any]:
         """JSON schema of a request."""
@@ -69,7 +70,7 @@ class RowRequests:
     def _require_rules(self, frame: pl.DataFrame) -> None:
         if not self._rules:
             return
-        held = frame.select(rule.fill_null(True).alias(name) for name, rule in self._rules.items())
+        held = frame.select(self._rules.values())
         broken = [
             Problem(row, name, "does not hold")
             for name in self._rules

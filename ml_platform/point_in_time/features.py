@@ -5,6 +5,7 @@ Belongs here: the masking around a feature function. Does not: any particular fe
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple, TypeAlias
 
 import dataframely as dy
@@ -75,13 +76,18 @@ def rows_without_outcome(spine: KnownTable, prediction_at: PredictionTime) -> pl
 
 
 def _timed(spine: KnownTable, prediction_at: PredictionTime) -> pl.LazyFrame:
-    instant, declared = prediction_at(), knowledge(spine.schema)
+    return spine.frame.lazy().with_columns(_instant(prediction_at, spine.schema))
+
+
+@cache
+def _instant(prediction_at: PredictionTime, schema: type[dy.Schema]) -> pl.Expr:
+    instant, declared = prediction_at(), knowledge(schema)
     late = [name for name in instant.meta.root_names() if name in declared and declared[name].kind != "always"]
     if late:
         raise DefinitionError(
-            f"The prediction time of {spine.schema.__name__} depends on {', '.join(late)}",
+            f"The prediction time of {schema.__name__} depends on {', '.join(late)}",
             expected="columns that are known always",
             got=", ".join(f"{name} known at {declared[name]}" for name in late),
             remedy="Derive the prediction time from the schedule alone.",
         )
-    return spine.frame.lazy().with_columns(instant.alias(PREDICTION_AT))
+    return instant.alias(PREDICTION_AT)

@@ -3,7 +3,7 @@
 Belongs here: the integer arithmetic below `windows`. Does not: frames with meaning, or anything inexact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -21,6 +21,32 @@ FEW_ROWS = 64
 _CODE = "__entity"
 
 
+class Keys:
+    """What tells the entities of some rows, read from them once."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        """Read nothing yet."""
+        self.rows = rows
+        self._values: dict[str, list[object]] = {}
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one row: its numbers are kept as such, since arrays of one cost ten times as much."""
+        return self.rows.height == 1
+
+    @property
+    def is_few(self) -> bool:
+        """Whether looking them up one by one costs less than a join."""
+        return self.rows.height <= FEW_ROWS
+
+    def values(self, by: Sequence[str]) -> Iterator[tuple[object, ...]]:
+        """Of each row, its values in the columns `by`."""
+        for name in by:
+            if name not in self._values:
+                self._values[name] = self.rows.get_column(name).to_list()
+        return zip(*(self._values[name] for name in by), strict=True)
+
+
 class Entities:
     """The entities of some events, the distinct values of the columns `by`, as numbers; without columns all are one."""
 
@@ -30,13 +56,13 @@ class Entities:
         self._numbered = events.select(self._by).unique().with_row_index(_CODE) if by else pl.DataFrame()
         self.codes = self._joined(events)
 
-    def of(self, rows: pl.DataFrame) -> Integers:
-        """The entity of each row; `NO_ENTITY` where no event has it."""
-        if not self._by or rows.height > FEW_ROWS:
-            return self._joined(rows)
-        values = zip(*(rows.get_column(name).to_list() for name in self._by), strict=True)
-        found = [self._by_values.get(each, NO_ENTITY) for each in values]
-        return np.array(found, dtype=np.int64)
+    def of(self, keys: Keys) -> Integers:
+        """The entity of each row, or that of the only one; `NO_ENTITY` where no event has it."""
+        if not keys.is_few or not (self._by or keys.is_one):
+            return self._joined(keys.rows)
+        found = [self._by_values.get(each, NO_ENTITY) for each in keys.values(self._by)] if self._by else [0]
+        entities = np.array(found, dtype=np.int64)
+        return entities[0] if keys.is_one else entities
 
     @cached_property
     def _by_values(self) -> Mapping[tuple[object, ...], int]:
@@ -52,7 +78,7 @@ class Entities:
 
 
 class Asked:
-    """Questions: an entity and an instant (microseconds) each, searched fast in the order of both."""
+    """Questions: an entity and an instant (microseconds) each, searched fast in the order of both; or one question."""
 
     def __init__(self, entities: Integers, instants: Integers) -> None:
         """One question for each pair."""
@@ -62,6 +88,11 @@ class Asked:
     def is_few(self) -> bool:
         """Whether sorting them costs more than it saves."""
         return len(self.entities) <= FEW_ROWS
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one question, of which there are numbers instead of arrays."""
+        return not isinstance(self.entities, np.ndarray)
 
     @cached_property
     def order(self) -> npt.NDArray[np.intp]:
@@ -90,6 +121,8 @@ class Timeline:
         """For each of `before`, microseconds, and each question, the position in `order` behind the entity's last event
         up to and including the instant less that time.
         """
+        if asked.is_one:
+            return list(self._keys.searchsorted(self._keys_of_one(asked, before), side="right"))
         if asked.is_few:
             return list(self._behind(asked.entities, asked.instants - np.array(before)[:, None]))
         order, found = asked.order, []
@@ -104,6 +137,13 @@ class Timeline:
         keys = np.where(entities >= 0, entities * self._span + offsets, NO_ENTITY)
         found: Integers = np.searchsorted(self._keys, keys, side="right")
         return found
+
+    def _keys_of_one(self, asked: "Asked", before: Sequence[int]) -> Sequence[int]:
+        """What `_behind` looks for, without arrays."""
+        entity, instant = int(asked.entities), int(asked.instants) - self._start
+        if entity < 0:
+            return [NO_ENTITY] * len(before)
+        return [entity * self._span + min(max(instant - each, 0), self._span - 1) for each in before]
 
     def running_total(self, measure: Integers) -> Integers:
         """Exact totals of `measure` over the first 0, 1, ... events of the sorted order."""

@@ -1,15 +1,14 @@
 """Honest features from events: what had become known by each row's own instant, exactly and for all rows at once.
 
-Every result has one row for each row of `rows`, in its order. All sums are of integers, so they depend neither on where
-the history starts nor on how many rows are built at once; divide once, at the end. Events that are lazy are read only
-where they were not prepared before.
+All sums are of integers, so they depend neither on where the history starts nor on how many rows are built at once;
+divide once, at the end. Events that are lazy are read only where they were not prepared before.
 
 Belongs here: windows, as-of values and open intervals over the moment of knowing. Does not: any particular feature.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,146 +16,203 @@ import polars as pl
 
 from ml_platform.errors import DefinitionError
 from ml_platform.point_in_time.prepared import prepared
-from ml_platform.point_in_time.timeline import Asked, Entities, Integers, Timeline, microseconds
+from ml_platform.point_in_time.timeline import Asked, Entities, Integers, Keys, Timeline, microseconds
 
+Events: TypeAlias = pl.DataFrame | pl.LazyFrame
 Floats: TypeAlias = npt.NDArray[np.float64]
 _MINUTE = 60_000_000
+_AT_ONCE = timedelta(0)
+_KNOWN = "__known_at"
 
 
-def known_window_sums(
-    rows: pl.DataFrame,
-    events: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: Sequence[str],
-    at: str,
-    known_at: str,
-    measures: Sequence[str],
-    widths: Mapping[str, timedelta],
-) -> pl.DataFrame:
-    """Int64 columns `count_<width>` and `<measure>_<width>` over events of the row's entity known in (at - width, at].
+class AsOf:
+    """Rows that ask what was known by an instant of their own, and the columns that were found for them.
 
-    Entities are the values of the columns `by`, which both frames have. Events never known (null) do not count; a null
-    measure counts as 0.
-
-    Raises:
-        DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
+    Each question adds columns with one value for each row. `by` names columns that rows and events have: what is asked
+    of are the events of the row's entity, the values of these columns; without any, all events. An event is known from
+    `after` the instant in `known_at` on, and never where that is null.
     """
-    columns: dict[str, Integers] = {}
-    for label, found in _sums(rows, events, by, at, known_at, measures, widths).items():
-        columns |= {f"{name}_{label}": total for name, total in found.items()}
-    return _as_frame(columns)
 
+    def __init__(self, rows: pl.DataFrame, *, at: str) -> None:
+        """Ask for each of `rows`, by the instant in its column `at`, which is never null."""
+        self.rows = rows
+        self._keys, self._instants = Keys(rows), microseconds(rows.get_column(at))
+        if self._keys.is_one:
+            self._instants = self._instants[0]
+        self._found: dict[str, _Found] = {}
 
-def known_window_means(
-    rows: pl.DataFrame,
-    events: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: Sequence[str],
-    at: str,
-    known_at: str,
-    measures: Sequence[str],
-    widths: Mapping[str, timedelta],
-) -> pl.DataFrame:
-    """Float64 columns `<measure>_<width>`: the sums of `known_window_sums` divided once by their count, null of none.
+    def frame(self) -> pl.DataFrame:
+        """The rows, in their order, with all that was found for them."""
+        if not (self._found and self._keys.is_one):
+            return self.rows.with_columns(each.series(name) for name, each in self._found.items())
+        replaced = [name for name in self.rows.columns if name in self._found]
+        rows = self.rows.drop(replaced) if replaced else self.rows
+        return pl.concat([rows, _as_row(self._found)], how="horizontal")
 
-    Raises:
-        DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
-    """
-    columns: dict[str, Floats] = {}
-    for label, found in _sums(rows, events, by, at, known_at, measures, widths).items():
-        count = np.where(found["count"] > 0, found["count"], np.nan)
-        columns |= {f"{name}_{label}": found[name] / count for name in measures}
-    return _as_nullable_frame(columns)
+    def window_sums(
+        self,
+        events: Events,
+        *,
+        by: Sequence[str] = (),
+        known_at: str,
+        after: timedelta = _AT_ONCE,
+        measures: Mapping[str, pl.Expr],
+        widths: Mapping[str, timedelta],
+    ) -> None:
+        """Add Int64 columns `<measure>_<width>`: sums over events that became known in (at - width, at].
 
+        A null counts as 0.
 
-def _sums(
-    rows: pl.DataFrame,
-    events: pl.DataFrame | pl.LazyFrame,
-    by: Sequence[str],
-    at: str,
-    known_at: str,
-    measures: Sequence[str],
-    widths: Mapping[str, timedelta],
-) -> dict[str, dict[str, Integers]]:
-    """By width, `count` and the sum of each measure for each row."""
+        Raises:
+            DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
+        """
+        for label, (_, sums) in self._sums(events, by, known_at, after, measures, widths).items():
+            self._add({f"{name}_{label}": total for name, total in sums.items()}, pl.Int64())
 
-    def known() -> _Known:
-        return _Known.of(events.lazy().filter(_is_known(known_at)).collect(), by, known_at, measures)
+    def window_means(
+        self,
+        events: Events,
+        *,
+        by: Sequence[str] = (),
+        known_at: str,
+        after: timedelta = _AT_ONCE,
+        measures: Mapping[str, pl.Expr],
+        widths: Mapping[str, timedelta],
+    ) -> None:
+        """Add Float64 columns `<measure>_<width>`: the sums divided once by the number of events, null of none.
 
-    history = prepared(("sums", *by, known_at, *measures), known)
-    asked = Asked(history.entities.of(rows), microseconds(rows.get_column(at)))
-    until, *since = history.timeline.known_by(asked, [0, *map(_microseconds, widths.values())])
-    return {
-        label: {
-            "count": until - first,
-            **{name: total[until] - total[first] for name, total in history.totals.items()},
+        Raises:
+            DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
+        """
+        for label, (count, sums) in self._sums(events, by, known_at, after, measures, widths).items():
+            number = np.where(count > 0, count, np.nan)
+            self._add({f"{name}_{label}": total / number for name, total in sums.items()}, pl.Float64())
+
+    def last_known(
+        self,
+        events: Events,
+        *,
+        by: Sequence[str] = (),
+        known_at: str,
+        after: timedelta = _AT_ONCE,
+        columns: Mapping[str, str],
+        max_age: timedelta,
+    ) -> None:
+        """Add columns by their new names, with the values of the latest event that became known in (at - max_age, at].
+
+        They are null where there is none. Of several events at one instant, the one with the greatest values wins,
+        whatever the order of the input.
+        """
+
+        def latest_last() -> _Known:
+            named = {new: pl.col(old) for new, old in columns.items()}
+            values = events.lazy().select(*by, _known(known_at, after), **named)
+            known = values.filter(pl.col(_KNOWN).is_not_null()).sort(*columns, nulls_last=False).collect()
+            return _Known.of(Entities(known, by), known, _KNOWN, (), tuple(columns))
+
+        history = prepared(("last", *by, known_at, after, *columns.items()), latest_last)
+        until, since = history.timeline.known_by(self._asked(history.entities), [0, _microseconds(max_age)])
+        is_found, values = until > since, history.values
+        if self._keys.is_one:
+            row = values.row(int(history.timeline.order[until - 1])) if is_found else [None] * values.width
+            of_row = zip(values.schema.items(), row, strict=True)
+            self._found |= {name: _Found([value], dtype) for (name, dtype), value in of_row}
+            return
+        places = np.full(len(is_found), values.height)  # behind the last value is null
+        places[is_found] = history.timeline.order[until[is_found] - 1]
+        gathered = values.select(pl.all().gather(pl.lit(pl.Series(places)), null_on_oob=True))
+        self._found |= {each.name: _Found(each, each.dtype) for each in gathered}
+
+    def open_intervals(
+        self,
+        events: Events,
+        *,
+        by: Sequence[str] = (),
+        opened_at: str,
+        after: timedelta = _AT_ONCE,
+        closed_at: str,
+        longest: timedelta,
+        names: tuple[str, str],
+    ) -> None:
+        """Add Int64 columns, called `names`: how many events are open at the instant, and the sum of their ages.
+
+        An event is open from `after` its `opened_at`, which must be known by then, until `closed_at`, and never longer
+        than `longest`. A null `closed_at` has not been reached. Ages are whole minutes since the epoch, subtracted.
+        """
+        history = prepared(
+            ("open", *by, opened_at, after, closed_at, longest),
+            lambda: _intervals(events, by, pl.col(opened_at) + after, pl.col(closed_at), longest),
+        )
+        asked = self._asked(history.opened.entities)
+        [opened], [closed] = history.opened.timeline.known_by(asked), history.closed.timeline.known_by(asked)
+        count, opened_minutes = (
+            history.opened.totals[name][opened] - history.closed.totals[name][closed] for name in ("count", "minutes")
+        )
+        minutes = count * (self._instants // _MINUTE) - opened_minutes
+        self._add(dict(zip(names, (count, minutes), strict=True)), pl.Int64())
+
+    def same_entity(self, events: Events, *, by: Sequence[str], name: str) -> None:
+        """Add an Int64 column: how many events have the row's values of the columns `by`, whenever they are known."""
+        entities, counts = prepared(("same", *by), lambda: _counted(events.lazy().collect(), by))
+        found = entities.of(self._keys)
+        self._add({name: np.where(found >= 0, counts[found], 0)}, pl.Int64())
+
+    def _sums(
+        self,
+        events: Events,
+        by: Sequence[str],
+        known_at: str,
+        after: timedelta,
+        measures: Mapping[str, pl.Expr],
+        widths: Mapping[str, timedelta],
+    ) -> Mapping[str, tuple[Integers, Mapping[str, Integers]]]:
+        """By width, how many events there were, and the sum of each measure over them."""
+
+        def known() -> _Known:
+            columns = events.lazy().select(*by, _known(known_at, after), **measures)
+            found = columns.filter(pl.col(_KNOWN).is_not_null()).collect()
+            return _Known.of(Entities(found, by), found, _KNOWN, tuple(measures))
+
+        history = prepared(("sums", *by, known_at, after, *measures), known)
+        asked = self._asked(history.entities)
+        until, *since = history.timeline.known_by(asked, [0, *map(_microseconds, widths.values())])
+        totals = history.totals.items()
+        return {
+            label: (until - first, {name: total[until] - total[first] for name, total in totals})
+            for label, first in zip(widths, since, strict=True)
         }
-        for label, first in zip(widths, since, strict=True)
-    }
+
+    def _asked(self, entities: Entities) -> Asked:
+        return Asked(entities.of(self._keys), self._instants)
+
+    def _add(self, columns: Mapping[str, Integers] | Mapping[str, Floats], dtype: pl.DataType) -> None:
+        self._found |= {name: _Found(values, dtype) for name, values in columns.items()}
 
 
-def last_known(
-    rows: pl.DataFrame,
-    events: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: Sequence[str],
-    at: str,
-    known_at: str,
-    columns: Sequence[str],
-    max_age: timedelta,
-) -> pl.DataFrame:
-    """`columns` of the row's entity's latest event with known_at in (at - max_age, at]; null where there is none.
+class _Found(NamedTuple):
+    """A column: one value for each row, or that of the only row; of numbers, NaN is null."""
 
-    Of several events at one instant, the one with the greatest values wins, whatever the order of the input.
-    """
+    values: Integers | Floats | pl.Series | Sequence[object]
+    dtype: pl.DataType
 
-    def latest_last() -> _Known:
-        known = events.lazy().filter(_is_known(known_at)).sort(*columns, nulls_last=False).collect()
-        return _Known.of(known, by, known_at, (), columns)
+    @property
+    def only(self) -> object:
+        """The value of the only row."""
+        if isinstance(self.values, pl.Series | Sequence):
+            return self.values[0]
+        value = self.values.item()
+        return None if value != value else value
 
-    history = prepared(("last", *by, known_at, *columns), latest_last)
-    asked = Asked(history.entities.of(rows), microseconds(rows.get_column(at)))
-    until, since = history.timeline.known_by(asked, [0, _microseconds(max_age)])
-    found, is_found = np.full(rows.height, history.values.height), until > since  # behind the last value is null
-    found[is_found] = history.timeline.order[until[is_found] - 1]
-    return history.values.select(pl.all().gather(pl.lit(pl.Series(found)), null_on_oob=True))
+    def series(self, name: str) -> pl.Series:
+        """The column."""
+        return pl.Series(name, self.values, dtype=self.dtype, nan_to_null=isinstance(self.values, np.ndarray))
 
 
-def open_intervals(
-    rows: pl.DataFrame,
-    events: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: Sequence[str],
-    at: str,
-    opened_at: str,
-    closed_at: str,
-    longest: timedelta,
-    names: tuple[str, str] = ("count", "minutes"),
-) -> pl.DataFrame:
-    """Int64 columns `count` and `minutes`, or as `names` has them: the entity's events open at the instant, and the sum
-    of their ages.
-
-    An event is open from `opened_at`, which must be known by then, until `closed_at`, and never longer than `longest`.
-    A null `closed_at` has not been reached. Minutes are whole minutes since the epoch, subtracted.
-    """
-    history = prepared(
-        ("open", *by, opened_at, closed_at, longest), lambda: _intervals(events, by, opened_at, closed_at, longest)
-    )
-    asked = Asked(history.opened.entities.of(rows), microseconds(rows.get_column(at)))
-    count, opened_minutes = np.zeros(rows.height, dtype=np.int64), np.zeros(rows.height, dtype=np.int64)
-    for sign, moments in ((1, history.opened), (-1, history.closed)):
-        [position] = moments.timeline.known_by(asked)
-        count += sign * moments.totals["count"][position]
-        opened_minutes += sign * moments.totals["minutes"][position]
-    minutes = count * (asked.instants // _MINUTE) - opened_minutes
-    return _as_frame(dict(zip(names, (count, minutes), strict=True)))
-
-
-def same_entity(rows: pl.DataFrame, events: pl.DataFrame | pl.LazyFrame, *, by: Sequence[str]) -> pl.Series:
-    """Int64: how many events have the row's values of the columns `by`, whenever they become known."""
-    entities, counts = prepared(("same", *by), lambda: _counted(events.lazy().collect(), by))
-    found = entities.of(rows)
-    return pl.Series(np.where(found >= 0, counts[found], 0), dtype=pl.Int64)
+def _as_row(found: Mapping[str, _Found]) -> pl.DataFrame:
+    """The columns of one row; with types given beforehand, making the frame takes three times as long."""
+    frame = pl.DataFrame([[each.only for each in found.values()]], schema=list(found), orient="row")
+    types = {name: found[name].dtype for name, dtype in frame.schema.items() if dtype != found[name].dtype}
+    return frame.cast(types) if types else frame  # type: ignore[arg-type] # a mapping of names to types
 
 
 class _Known(NamedTuple):
@@ -164,17 +220,11 @@ class _Known(NamedTuple):
 
     entities: Entities
     timeline: Timeline
-    totals: dict[str, Integers]
+    totals: Mapping[str, Integers]
     values: pl.DataFrame
 
     @classmethod
     def of(
-        cls, known: pl.DataFrame, by: Sequence[str], at: str, measures: Sequence[str], values: Sequence[str] = ()
-    ) -> "_Known":
-        return cls.among(Entities(known, by), known, at, measures, values)
-
-    @classmethod
-    def among(
         cls, entities: Entities, known: pl.DataFrame, at: str, measures: Sequence[str], values: Sequence[str] = ()
     ) -> "_Known":
         timeline = Timeline(entities.codes, microseconds(known.get_column(at)))
@@ -189,10 +239,8 @@ class _Intervals(NamedTuple):
     closed: _Known
 
 
-def _intervals(
-    events: pl.DataFrame | pl.LazyFrame, by: Sequence[str], opened_at: str, closed_at: str, longest: timedelta
-) -> _Intervals:
-    opened, closed, given_up = pl.col(opened_at), pl.col(closed_at), pl.col(opened_at) + longest
+def _intervals(events: Events, by: Sequence[str], opened: pl.Expr, closed: pl.Expr, longest: timedelta) -> _Intervals:
+    given_up = opened + longest
     open_ones = (
         events.lazy()
         .filter(opened.is_not_null())
@@ -208,7 +256,7 @@ def _intervals(
     )
     known = open_ones.collect()
     entities, totals = Entities(known, by), ("count", "minutes")
-    ends = (_Known.among(entities, known, end, totals) for end in ("opened", "closed"))
+    ends = (_Known.of(entities, known, end, totals) for end in ("opened", "closed"))
     return _Intervals(*ends)
 
 
@@ -217,28 +265,8 @@ def _counted(events: pl.DataFrame, by: Sequence[str]) -> tuple[Entities, Integer
     return entities, np.bincount(entities.codes, minlength=1).astype(np.int64)
 
 
-def _as_frame(columns: Mapping[str, Integers]) -> pl.DataFrame:
-    """Int64 columns; of one row they are made at once, which costs a quarter."""
-    if _is_one(columns):
-        row, schema = [int(value) for [value] in columns.values()], dict.fromkeys(columns, pl.Int64())
-        return pl.DataFrame([row], schema=schema, orient="row")
-    return pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in columns.items()])
-
-
-def _as_nullable_frame(columns: Mapping[str, Floats]) -> pl.DataFrame:
-    """Float64 columns, null for NaN."""
-    if _is_one(columns):
-        row = [None if np.isnan(value) else float(value) for [value] in columns.values()]
-        return pl.DataFrame([row], schema=dict.fromkeys(columns, pl.Float64()), orient="row")
-    return pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in columns.items()])
-
-
-def _is_one(columns: Mapping[str, npt.NDArray[Any]]) -> bool:
-    return all(len(values) == 1 for values in columns.values())
-
-
-def _is_known(known_at: str) -> pl.Expr:
-    return pl.col(known_at).is_not_null()
+def _known(known_at: str, after: timedelta) -> pl.Expr:
+    return (pl.col(known_at) + after).alias(_KNOWN)
 
 
 def _integers(events: pl.DataFrame, name: str) -> Integers:

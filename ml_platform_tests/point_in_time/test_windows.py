@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.errors import DefinitionError
-from ml_platform.point_in_time.windows import known_window_sums, last_known, open_intervals
+from ml_platform.point_in_time.windows import AsOf
 
 START = datetime(2013, 1, 10, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -42,24 +42,36 @@ def ask(*minutes: int) -> pl.DataFrame:
     return pl.DataFrame([("a", at(m)) for m in minutes], schema=ROWS, orient="row")
 
 
-def sums(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Counts and amounts by entity over the last hour."""
-    return known_window_sums(
-        rows, events, by=["who"], at="at", known_at="known_at", measures=["amount"], widths={"1h": HOUR}
-    )
+def found(rows: pl.DataFrame, question: str, events: pl.DataFrame, **asked: Any) -> pl.DataFrame:
+    """What a question adds to the rows."""
+    answered = AsOf(rows, at="at")
+    getattr(answered, question)(events, **asked)
+    return answered.frame().drop(rows.columns)
 
 
-def latest(rows: pl.DataFrame, events: pl.DataFrame) -> list[int | None]:
+def sums(rows: pl.DataFrame, events: pl.DataFrame, **asked: Any) -> pl.DataFrame:
+    """Counts and amounts over the last hour, by entity unless said otherwise."""
+    measures = {"count": pl.col("who").is_not_null(), "amount": pl.col("amount")}
+    question = {"by": ["who"], "known_at": "known_at", "measures": measures, "widths": {"1h": HOUR}, **asked}
+    return found(rows, "window_sums", events, **question)
+
+
+def means(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Mean amounts over the last hour."""
+    measures = {"amount": pl.col("amount")}
+    return found(rows, "window_means", events, by=["who"], known_at="known_at", measures=measures, widths={"1h": HOUR})
+
+
+def latest(rows: pl.DataFrame, events: pl.DataFrame, **asked: Any) -> list[int | None]:
     """The last known amount of each row, at most an hour old."""
-    found = last_known(rows, events, by=["who"], at="at", known_at="known_at", columns=["amount"], max_age=HOUR)
-    return found["amount"].to_list()
+    question = {"by": ["who"], "known_at": "known_at", "columns": {"last": "amount"}, "max_age": HOUR, **asked}
+    return found(rows, "last_known", events, **question)["last"].to_list()
 
 
-def still_open(rows: pl.DataFrame, events: pl.DataFrame) -> list[tuple[int, int]]:
+def still_open(rows: pl.DataFrame, events: pl.DataFrame, **asked: Any) -> list[tuple[int, int]]:
     """Events open for at most two hours, and their minutes."""
-    return open_intervals(
-        rows, events, by=["who"], at="at", opened_at="known_at", closed_at="closed_at", longest=2 * HOUR
-    ).rows()
+    question = {"by": ["who"], "opened_at": "known_at", "closed_at": "closed_at", "longest": 2 * HOUR, **asked}
+    return found(rows, "open_intervals", events, names=("count", "minutes"), **question).rows()
 
 
 def test_a_window_has_its_end_and_not_its_start() -> None:
@@ -67,10 +79,29 @@ def test_a_window_has_its_end_and_not_its_start() -> None:
 
 
 def test_without_columns_all_events_are_one_entity() -> None:
-    total = known_window_sums(
-        ask(60), three_events(), by=[], at="at", known_at="known_at", measures=["amount"], widths={"2h": 2 * HOUR}
-    )
+    total = sums(ask(60), three_events(), by=(), widths={"2h": 2 * HOUR})
     assert total.to_dicts() == [{"count_2h": 3, "amount_2h": 70}]
+
+
+def test_events_may_be_known_later_than_they_say() -> None:
+    later = {"after": timedelta(minutes=10)}
+    assert sums(ask(69, 70), three_events(), **later).rows() == [(2, 30), (2, 60)]
+    assert latest(ask(39, 70), three_events(), **later) == [10, 40]
+    assert still_open(ask(9, 45, 90), three_events(), **later) == [(0, 0), (2, 40), (0, 0)]
+
+
+def test_what_is_found_takes_the_place_of_a_column_of_the_rows() -> None:
+    for minutes in ((60,), (60, 61)):
+        rows = ask(*minutes).with_columns(last=pl.lit(-1))
+        asked = AsOf(rows, at="at")
+        asked.last_known(three_events(), known_at="known_at", columns={"last": "amount"}, max_age=HOUR)
+        assert asked.frame().select("who", "last").rows() == [("a", 40)] * len(minutes)
+
+
+def test_an_event_of_the_row_itself_is_counted_whenever_it_is_known() -> None:
+    asked = AsOf(pl.concat([ask(0), ask(0).with_columns(who=pl.lit("b"))]), at="at")
+    asked.same_entity(three_events(), by=["who"], name="alike")
+    assert asked.frame()["alike"].to_list() == [3, 0]
 
 
 def test_the_last_known_value_expires() -> None:
@@ -107,6 +138,16 @@ def test_windows_equal_brute_force(rows: pl.DataFrame, events: pl.DataFrame) -> 
         seen = [e["amount"] or 0 for e in events.to_dicts() if _in_window(e, row)]
         expected.append((len(seen), sum(seen)))
     assert sums(rows, events).rows() == expected
+    assert means(rows, events)["amount_1h"].to_list() == [total / n if n else None for n, total in expected]
+
+
+@given(rows_of, events_of)
+def test_each_row_alone_is_answered_as_among_others(rows: pl.DataFrame, events: pl.DataFrame) -> None:
+    for question in (sums, means):
+        alone = [question(row, events) for row in rows.iter_slices(1)]
+        assert pl.concat([question(rows.clear(), events), *alone]).equals(question(rows, events))
+    assert [value for row in rows.iter_slices(1) for value in latest(row, events)] == latest(rows, events)
+    assert [each for row in rows.iter_slices(1) for each in still_open(row, events)] == still_open(rows, events)
 
 
 @given(rows_of, events_of)

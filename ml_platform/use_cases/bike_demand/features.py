@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import known_window_sums, last_known
+from ml_platform.point_in_time.windows import AsOf
 from ml_platform.use_cases.bike_demand.cleaning import NEW_YORK
 from ml_platform.use_cases.bike_demand.contract import DemandFeatures
 
@@ -21,6 +21,7 @@ WINDOWS: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...] = (
     ("rides", (), (1, 7, 28)),
 )
 LONGEST_GAP = timedelta(days=15)
+AN_HOUR = timedelta(hours=1)
 WEATHER = ("lowest_celsius", "highest_celsius", "precipitation_millimetres")
 
 
@@ -32,18 +33,15 @@ def prediction_at() -> pl.Expr:
 
 def demand_features(rows: pl.DataFrame, *, rides: pl.DataFrame) -> pl.DataFrame:
     """One row of `DemandFeatures` for each of `rows`, in their order; `rides` are their days and the 58 before."""
-    asked, history = with_weekday(rows), with_weekday(rides)
+    asked, history = AsOf(add_calendar(with_weekday(rows)), at="prediction_at"), with_weekday(rides)
     taken = history.filter(pl.col("rides").is_not_null() & ~pl.col("is_closed"))
-    taken = taken.with_columns(known_at=pl.col("hour_started_at").dt.offset_by("1h"))
-    groups = [
-        add_calendar(asked),
-        last_rides(asked, taken, "rides_same_hour_last_known", SAME_HOUR),
-        last_rides(asked, taken, "rides_same_hour_last_week", SAME_HOUR_OF_WEEK),
-        *(mean_rides(asked, taken, *windows) for windows in WINDOWS),
-        last_weather(asked, history),
-    ]
+    ask_for_last_rides(asked, taken, "rides_same_hour_last_known", SAME_HOUR)
+    ask_for_last_rides(asked, taken, "rides_same_hour_last_week", SAME_HOUR_OF_WEEK)
+    for windows in WINDOWS:
+        ask_for_mean_rides(asked, taken, *windows)
+    ask_for_last_weather(asked, history)
     features = {name: column.dtype for name, column in DemandFeatures.columns().items()}
-    return pl.concat(groups, how="horizontal").select(pl.col(name).cast(dtype) for name, dtype in features.items())
+    return asked.frame().select(pl.col(name).cast(dtype) for name, dtype in features.items())
 
 
 def with_weekday(rows: pl.DataFrame) -> pl.DataFrame:
@@ -74,34 +72,27 @@ def is_observed(day: pl.Expr) -> pl.Expr:
     return on_a_date | (on_a_monday & (weekday == 1)) | is_thanksgiving
 
 
-def last_rides(rows: pl.DataFrame, taken: pl.DataFrame, name: str, by: tuple[str, ...]) -> pl.DataFrame:
+def ask_for_last_rides(asked: AsOf, taken: pl.DataFrame, name: str, by: tuple[str, ...]) -> None:
     """Rides of the last hour alike that was over by then."""
-    found = last_known(
-        rows, taken, by=by, at="prediction_at", known_at="known_at", columns=("rides",), max_age=LONGEST_GAP
+    asked.last_known(
+        taken, by=by, known_at="hour_started_at", after=AN_HOUR, columns={name: "rides"}, max_age=LONGEST_GAP
     )
-    return found.select(pl.col("rides").alias(name))
 
 
-def mean_rides(
-    rows: pl.DataFrame, taken: pl.DataFrame, name: str, by: tuple[str, ...], days: tuple[int, ...]
-) -> pl.DataFrame:
+def ask_for_mean_rides(asked: AsOf, taken: pl.DataFrame, name: str, by: tuple[str, ...], days: tuple[int, ...]) -> None:
     """Mean rides of the hours alike that were over by then, for each width in days."""
-    widths = {f"{each}d": timedelta(days=each) for each in days}
-    sums = known_window_sums(
-        rows, taken, by=by, at="prediction_at", known_at="known_at", measures=("rides",), widths=widths
-    )
-    return sums.select(
-        pl.when(pl.col(f"count_{width}") > 0)
-        .then(pl.col(f"rides_{width}") / pl.col(f"count_{width}"))
-        .alias(f"{name}_{width}")
-        for width in widths
+    asked.window_means(
+        taken,
+        by=by,
+        known_at="hour_started_at",
+        after=AN_HOUR,
+        measures={name: pl.col("rides")},
+        widths={f"{each}d": timedelta(days=each) for each in days},
     )
 
 
-def last_weather(rows: pl.DataFrame, rides: pl.DataFrame) -> pl.DataFrame:
+def ask_for_last_weather(asked: AsOf, rides: pl.DataFrame) -> None:
     """Weather of the last day that was over by then."""
     days = rides.filter(pl.col("lowest_celsius").is_not_null()).unique("local_date")
-    found = last_known(
-        rows, days, by=(), at="prediction_at", known_at="day_ended_at", columns=WEATHER, max_age=timedelta(days=3)
-    )
-    return found.select(pl.col(name).alias(f"{name}_last_known") for name in WEATHER)
+    columns = {f"{name}_last_known": name for name in WEATHER}
+    asked.last_known(days, known_at="day_ended_at", columns=columns, max_age=timedelta(days=3))

@@ -13,13 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import (
-    known_window_means,
-    known_window_sums,
-    last_known,
-    open_intervals,
-    same_entity,
-)
+from ml_platform.point_in_time.windows import AsOf
 from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES
 from ml_platform.use_cases.flights.contract import DelayFeatures
 
@@ -31,10 +25,23 @@ STUCK_FOR_AT_MOST = timedelta(hours=24)
 
 WEATHER_KNOWN_AFTER = timedelta(hours=1)
 WEATHER_MAX_AGE = timedelta(hours=6)
+LAST_WEATHER = (
+    "temperature_fahrenheit",
+    "dew_point_fahrenheit",
+    "wind_direction_degrees",
+    "wind_speed_mph",
+    "visibility_miles",
+    "precipitation_inches",
+)
+RAIN = {
+    "rain": (pl.col("precipitation_inches") * 100).round().cast(pl.Int64),
+    "hours": pl.col("observed_hour_at").is_not_null(),
+}
 PREVIOUS_FLIGHT_MAX_AGE = timedelta(days=8)
 
 FLIGHT = ("carrier", "flight_number", "origin")
 SLOT = ("service_date", "origin", "scheduled_hour")
+SCHEDULED_HOUR = (pl.col("scheduled_departure_minute_of_day") // 60).cast(pl.Int16).alias("scheduled_hour")
 
 
 class DelayWindows(NamedTuple):
@@ -86,106 +93,88 @@ def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.Dat
     `flights` are the rows' own service days and the 30 before, `weather` the same days. What the windows find is put
     together once: for a row alone, each further frame costs as much as all of its arithmetic.
     """
-    scheduled_hour = (pl.col("scheduled_departure_minute_of_day") // 60).cast(pl.Int16).alias("scheduled_hour")
-    asked, history = rows.with_columns(scheduled_hour), flights.lazy().with_columns(scheduled_hour)
-    found = [
-        asked.with_columns(same_hour_flights=same_entity(asked, history, by=SLOT)),
-        *known_weather(asked, weather),
-        previous_delay(asked, history),
-        *(known_delays(asked, history, "arrival", "arrived_at", windows) for windows in ARRIVALS),
-        *(known_delays(asked, history, "departure", "departed_at", windows) for windows in DEPARTURES),
-        *(each for name, by in WAITING.items() for each in waiting_flights(asked, history, name, by)),
-    ]
-    return pl.concat(found, how="horizontal").select(_features())
+    asked = AsOf(rows.with_columns(SCHEDULED_HOUR), at="prediction_at")
+    history = flights.lazy().with_columns(SCHEDULED_HOUR)
+    asked.same_entity(history, by=SLOT, name="same_hour_flights")
+    ask_for_weather(asked, weather)
+    ask_for_previous_delay(asked, history)
+    for windows in ARRIVALS:
+        ask_for_delays(asked, history, "arrival", "arrived_at", windows)
+    for windows in DEPARTURES:
+        ask_for_delays(asked, history, "departure", "departed_at", windows)
+    for name, by in WAITING.items():
+        ask_for_waiting_flights(asked, history, name, by)
+    return asked.frame().select(_features())
 
 
-def known_weather(rows: pl.DataFrame, weather: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def ask_for_weather(asked: AsOf, weather: pl.DataFrame) -> None:
     """The last hour of weather known at each row's origin, and the precipitation of the last six known."""
-    hours = weather.lazy().with_columns(
-        known_at=pl.col("observed_hour_at") + WEATHER_KNOWN_AFTER,
-        rain=(pl.col("precipitation_inches") * 100).round().cast(pl.Int64),
-    )
-    last = last_known(
-        rows,
-        hours,
+    asked.last_known(
+        weather,
         by=("origin",),
-        at="prediction_at",
-        known_at="known_at",
-        columns=(
-            "temperature_fahrenheit",
-            "dew_point_fahrenheit",
-            "wind_direction_degrees",
-            "wind_speed_mph",
-            "visibility_miles",
-            "precipitation_inches",
-        ),
+        known_at="observed_hour_at",
+        after=WEATHER_KNOWN_AFTER,
+        columns={name: name for name in LAST_WEATHER},
         max_age=WEATHER_MAX_AGE,
     )
-    sums = known_window_sums(
-        rows,
-        hours,
+    asked.window_sums(
+        weather,
         by=("origin",),
-        at="prediction_at",
-        known_at="known_at",
-        measures=("rain",),
-        widths={"weather_6h": timedelta(hours=6)},
+        known_at="observed_hour_at",
+        after=WEATHER_KNOWN_AFTER,
+        measures=RAIN,
+        widths={"6h": timedelta(hours=6)},
     )
-    return last, sums
 
 
-def previous_delay(rows: pl.DataFrame, flights: pl.LazyFrame) -> pl.DataFrame:
+def ask_for_previous_delay(asked: AsOf, flights: pl.LazyFrame) -> None:
     """Arrival delay of the latest known arrival of the same flight, in minutes."""
-    return last_known(
-        rows,
-        flights.select(*FLIGHT, "arrived_at", flight_previous_delay_minutes="arrival_delay_minutes"),
+    asked.last_known(
+        flights,
         by=FLIGHT,
-        at="prediction_at",
         known_at="arrived_at",
-        columns=("flight_previous_delay_minutes",),
+        columns={"flight_previous_delay_minutes": "arrival_delay_minutes"},
         max_age=PREVIOUS_FLIGHT_MAX_AGE,
     )
 
 
-def known_delays(
-    rows: pl.DataFrame, flights: pl.LazyFrame, kind: str, known_at: str, windows: DelayWindows
-) -> pl.DataFrame:
+def ask_for_delays(asked: AsOf, flights: pl.LazyFrame, kind: str, known_at: str, windows: DelayWindows) -> None:
     """Of flights that had departed or arrived in each window: mean minutes of delay, and the share of late ones."""
-    delay, name = pl.col(f"{kind}_delay_minutes"), f"{windows.name}_{kind}"
-    measures = {f"{name}_delay_minutes": delay, f"{name}_late_share": delay >= LATE_FROM_MINUTES}
-    return known_window_means(
-        rows,
-        flights.select(*windows.by, known_at, **measures),
+    asked.window_means(
+        flights,
         by=windows.by,
-        at="prediction_at",
         known_at=known_at,
-        measures=tuple(measures),
-        widths={_label(hours): timedelta(hours=hours) for hours in windows.hours},
+        measures=_delays(f"{windows.name}_{kind}", f"{kind}_delay_minutes"),
+        widths=_widths(windows.hours),
     )
 
 
-def waiting_flights(
-    rows: pl.DataFrame, flights: pl.LazyFrame, name: str, by: tuple[str, ...]
-) -> tuple[pl.DataFrame, ...]:
+def ask_for_waiting_flights(asked: AsOf, flights: pl.LazyFrame, name: str, by: tuple[str, ...]) -> None:
     """Flights scheduled to have departed by then that had not: overdue ones, stuck ones, and the minutes of each."""
-    schedule = flights.select(
-        *by,
-        "departed_at",
-        overdue_at="scheduled_departure_at",
-        stuck_at=pl.col("scheduled_departure_at") + STUCK_FROM,
-    )
-    return tuple(
-        open_intervals(
-            rows,
-            schedule,
+    for kind, after, longest in (
+        ("overdue", timedelta(0), OVERDUE_FOR_AT_MOST),
+        ("stuck", STUCK_FROM, STUCK_FOR_AT_MOST - STUCK_FROM),
+    ):
+        asked.open_intervals(
+            flights,
             by=by,
-            at="prediction_at",
-            opened_at=f"{kind}_at",
+            opened_at="scheduled_departure_at",
+            after=after,
             closed_at="departed_at",
             longest=longest,
             names=(f"{name}_{kind}_flights", f"{name}_{kind}_minutes"),
         )
-        for kind, longest in (("overdue", OVERDUE_FOR_AT_MOST), ("stuck", STUCK_FOR_AT_MOST - STUCK_FROM))
-    )
+
+
+@cache
+def _delays(name: str, minutes: str) -> Mapping[str, pl.Expr]:
+    delay = pl.col(minutes)
+    return {f"{name}_delay_minutes": delay, f"{name}_late_share": delay >= LATE_FROM_MINUTES}
+
+
+@cache
+def _widths(hours: tuple[int, ...]) -> Mapping[str, timedelta]:
+    return {f"{each}h" if each < DAY else f"{each // DAY}d": timedelta(hours=each) for each in hours}
 
 
 @cache
@@ -194,11 +183,7 @@ def _features() -> tuple[pl.Expr, ...]:
     made = {
         "scheduled_minute_of_day": pl.col("scheduled_departure_minute_of_day"),
         "weekday": pl.col("service_date").dt.weekday(),
-        "precipitation_inches_6h": pl.when(pl.col("count_weather_6h") > 0).then(pl.col("rain_weather_6h") / 100),
+        "precipitation_inches_6h": pl.when(pl.col("hours_6h") > 0).then(pl.col("rain_6h") / 100),
     }
     columns = DelayFeatures.columns().items()
     return tuple(made.get(name, pl.col(name)).cast(column.dtype).alias(name) for name, column in columns)
-
-
-def _label(hours: int) -> str:
-    return f"{hours}h" if hours < DAY else f"{hours // DAY}d"
