@@ -116,12 +116,12 @@ def _answers(parts: Parts, asked: Sequence[Asked]) -> list[Response | ServingErr
 
 def _answered(parts: Parts, predicted: Predicted, request_id: str) -> Response:
     """The response, counted and kept for the log of what was served."""
-    for rung, rows in Counter(predicted.rows["model_rung"].to_list()).items():
+    for rung, rows in Counter(predicted.columns["model_rung"]).items():
         parts.metrics.rows.labels(rung).inc(rows)
     parts.metrics.degraded_rows.inc(predicted.degraded_rows)
     parts.served.add(predicted, request_id)
     content = {
-        "predictions": predicted.rows.to_dicts(),
+        "predictions": predicted.dicts(),
         "degraded_rows": predicted.degraded_rows,
         "reasons": predicted.reasons,
         "freshness": freshness(predicted.answering),

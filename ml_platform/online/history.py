@@ -62,7 +62,7 @@ class History:
 
     def features(self, rows: pl.DataFrame) -> pl.DataFrame:
         """One row of features for each of `rows`, which have values of columns known always and null elsewhere."""
-        asked = rows_without_outcome(KnownTable(rows, self.model.rows.contract), self.model.prediction_at)
+        asked = rows_without_outcome(rows, self.model.rows.contract, self.model.prediction_at)
         if self.kept is None:
             return self.model.function(asked, **self.given)
         with self.kept.answering():
@@ -84,16 +84,15 @@ class History:
                 elif seen in marks:
                     yield f"with {each.table} {seen}, which is degraded ({marks[seen]})"
 
-    def require_in_reach(self, rows: pl.DataFrame) -> None:
+    def require_in_reach(self, days: Sequence[dt.date]) -> None:
         """Pass if the history reaches back to the day of every row.
 
         Raises:
             RequestRefusedError: a row is of a day before the first that it reaches.
         """
-        early = (rows[self.model.day_column] < self.first_day).arg_true()
-        if len(early):
+        if early := sum(day < self.first_day for day in days):
             raise RequestRefusedError(
-                f"{len(early)} row(s) are of days that the service no longer has the history of",
+                f"{early} row(s) are of days that the service no longer has the history of",
                 expected=f"{self.model.day_column} from {self.first_day} on",
                 remedy="Read the batch predictions of earlier days.",
                 code="out_of_reach",

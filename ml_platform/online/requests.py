@@ -70,7 +70,7 @@ class RowRequests:
     def _require_rules(self, frame: pl.DataFrame) -> None:
         if not self._rules:
             return
-        held = frame.select(self._rules.values())
+        held = frame.select_seq(self._rules.values())
         broken = [
             Problem(row, name, "does not hold")
             for name in self._rules

@@ -19,7 +19,7 @@ import polars as pl
 from ml_platform.contracts.columns import masked
 from ml_platform.online.declared import OnlineModel
 from ml_platform.online.metrics import Metrics
-from ml_platform.online.service import PREDICTED, Predicted
+from ml_platform.online.service import PREDICTED, Predicted, answers_frame
 from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
 
@@ -29,7 +29,7 @@ VERSIONS = "table_versions"
 """Column: the versions of the tables that a row's features were made from, as `flights/clean@41 ...`."""
 MOST_ROWS, MOST_BATCHES = 200_000, 2_000
 MOST_ANSWERS = 256
-"""So many answers become one frame: a frame of one row takes far more memory than its values."""
+"""From so many answers on, they become one frame: a frame of one row takes far more memory than its values."""
 _FOLDER = "served"
 
 
@@ -50,7 +50,7 @@ class _Served(NamedTuple):
 
 @dataclass
 class ServedLog:
-    """The log of one service: any number of threads add to it, one publishes."""
+    """The log of one service: any number of threads add to it, one gathers, one publishes."""
 
     model: OnlineModel
     tables: TableStore
@@ -68,18 +68,23 @@ class ServedLog:
 
     def add(self, predicted: Predicted, request_id: str) -> None:
         """Keep the rows of one answer in memory; too many of them are counted and let go."""
+        rows = predicted.features.height
         with self._lock:
-            if self._count + predicted.rows.height > MOST_ROWS:
-                self.metrics.unlogged_rows.inc(predicted.rows.height)
+            if self._count + rows > MOST_ROWS:
+                self.metrics.unlogged_rows.inc(rows)
                 return
-            self._count += predicted.rows.height
+            self._count += rows
             self._answers.append(_Served(predicted, request_id, dt.datetime.now(dt.UTC)))
-            full = self._answers if len(self._answers) >= MOST_ANSWERS else []
-            self._answers = [] if full else self._answers
-        if full:
-            frame = self._frame(full)
-            with self._lock:
-                self._rows.append(frame)
+
+    def gather(self) -> None:
+        """Make one frame of the answers that were added, if they are many."""
+        if len(self._answers) < MOST_ANSWERS:
+            return
+        with self._lock:
+            answers, self._answers = self._answers, []
+        frame = self._frame(answers)
+        with self._lock:
+            self._rows.append(frame)
 
     def publish(self) -> None:
         """Publish all that was added, and what could not be published before.
@@ -112,10 +117,10 @@ class ServedLog:
     def _frame(self, served: Sequence[_Served]) -> pl.DataFrame:
         """The answered rows, values of personal columns masked."""
         features = masked(pl.concat([each.predicted.features for each in served]), self.model.features)
-        answered = pl.concat([each.predicted.rows for each in served]).select(
+        answered = answers_frame([each.predicted for each in served]).select(
             *PREDICTED, degraded=pl.col("degraded").list.join(",")
         )
-        of_row = [each for each in served for _ in range(each.predicted.rows.height)]
+        of_row = [each for each in served for _ in range(each.predicted.features.height)]
         return pl.concat([features, answered], how="horizontal").with_columns(
             pl.Series("served_at", [each.served_at for each in of_row], dtype=pl.Datetime("us", "UTC")),
             pl.Series("request_id", [each.request_id for each in of_row], dtype=pl.String),

@@ -33,7 +33,7 @@ from ml_platform.storage.objects import ObjectStore
 from ml_platform.storage.tables import TableStore
 
 DRAIN_SECONDS = 30
-COMPARE_SECONDS = 0.1
+AFTER_SECONDS = 0.1
 SWITCH_SECONDS = 0.0005
 """How long a thread that answers may keep the others waiting, the event loop among them; Python's own is 5 ms."""
 
@@ -54,7 +54,7 @@ class Background:
         for name, each, seconds in (
             ("follow", self._look, self.settings.serve_follow_seconds),
             ("served", self._publish, self.settings.serve_log_seconds),
-            ("trial", self._compare, COMPARE_SECONDS),
+            ("after", self._after, AFTER_SECONDS),
         ):
             self.threads.append(threading.Thread(target=self._every, args=(each, seconds), name=name, daemon=True))
             self.threads[-1].start()
@@ -84,7 +84,9 @@ class Background:
             self._attempt(lambda: follow(trial, follower.copy, follower.artifacts))
         self.troubles.settle("challenger", trial.why_refused if trial else "")
 
-    def _compare(self) -> None:
+    def _after(self) -> None:
+        """What follows from answers, and need not be done before them."""
+        self._attempt(self.parts.served.gather)
         if trial := self.parts.service.follower.now.trial:
             self._attempt(trial.compare)
 

@@ -7,7 +7,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -37,13 +38,28 @@ PREDICTED = tuple(name for name in _ANSWERED if name != "degraded")
 
 
 class Predicted(NamedTuple):
-    """What is answered: for each row of `features` one of `rows`, with what `PREDICTED` and `degraded` name."""
+    """What is answered: for each row of `features` a value in each of `columns`, `PREDICTED` and `degraded`."""
 
-    rows: pl.DataFrame
+    columns: Mapping[str, Sequence[Any]]
     features: pl.DataFrame
     reasons: list[str]
     answering: Answering
     degraded_rows: int
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The columns as a frame."""
+        return answers_frame([self])
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The columns row by row."""
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+
+def answers_frame(predicted: Sequence[Predicted]) -> pl.DataFrame:
+    """What was answered to many requests, as one frame."""
+    columns = {name: list(chain.from_iterable(each.columns[name] for each in predicted)) for name in _ANSWERED}
+    return pl.DataFrame(columns, schema=_ANSWERED)
 
 
 class _Asked(NamedTuple):
@@ -154,8 +170,8 @@ class OnlineService:
         try:
             history = self._require_ready(now)
             rows = self.requests.frame(body, self.most_rows)
-            history.require_in_reach(rows)
             days: list[dt.date] = rows[history.model.day_column].to_list()
+            history.require_in_reach(days)
             months, request = now.champions.by_month(days), hash_of(body)
             return _Asked(rows, days, now.trial.months(request, months) if now.trial else months, request)
         except ServingError as error:
@@ -242,7 +258,7 @@ def _predicted(
         for day, each in zip(asked.days, by, strict=True)
     ]
     rows = {
-        "probability": probability,
+        "probability": probability.tolist(),
         "model_version": [None if each.rung == "baseline" else each.version.version for each in by],
         "model_as_of": [each.version.as_of for each in by],
         "model_fingerprint": [each.version.fingerprint for each in by],
@@ -253,7 +269,7 @@ def _predicted(
     told = dict.fromkeys(f"{e.by} answers, because {e.why}" for e in given if e.by.rung in _STAND_INS)
     told |= dict.fromkeys(f"{day} is answered {_few(what)}" for day, what in lacks.items() if what)
     flagged = sum(bool(each) for each in degraded)
-    return Predicted(pl.DataFrame(rows, schema=_ANSWERED), features, list(told), now, flagged)
+    return Predicted(rows, features, list(told), now, flagged)
 
 
 def _few(names: Sequence[str], shown: int = 3) -> str:

@@ -66,13 +66,13 @@ def rows_to_predict(spine: KnownTable, prediction_at: PredictionTime) -> pl.Data
     return as_known_by_row(_timed(spine, prediction_at), spine.schema, PREDICTION_AT).collect()
 
 
-def rows_without_outcome(spine: KnownTable, prediction_at: PredictionTime) -> pl.DataFrame:
+def rows_without_outcome(rows: pl.DataFrame, schema: type[dy.Schema], prediction_at: PredictionTime) -> pl.DataFrame:
     """The same for rows of which nothing is there but what is known always; there is nothing to hide.
 
     Raises:
         DefinitionError: the prediction time is not known in advance.
     """
-    return _timed(spine, prediction_at).collect()
+    return rows.with_columns_seq(_instant(prediction_at, schema))
 
 
 def _timed(spine: KnownTable, prediction_at: PredictionTime) -> pl.LazyFrame:

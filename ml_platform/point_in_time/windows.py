@@ -49,6 +49,11 @@ class AsOf:
         rows = self.rows.drop(replaced) if replaced else self.rows
         return pl.concat([rows, _as_row(self._found)], how="horizontal")
 
+    def select(self, columns: Sequence[pl.Expr]) -> pl.DataFrame:
+        """`columns` of the frame; for few rows in this thread alone, since others take longer to begin."""
+        frame = self.frame()
+        return frame.select_seq(columns) if self._keys.is_few else frame.select(columns)
+
     def window_sums(
         self,
         events: Events,
@@ -85,7 +90,7 @@ class AsOf:
             DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
         """
         for label, (count, sums) in self._sums(events, by, known_at, after, measures, widths).items():
-            number = np.where(count > 0, count, np.nan)
+            number = (float(count) or np.nan) if self._keys.is_one else np.where(count > 0, count, np.nan)
             self._add({f"{name}_{label}": total / number for name, total in sums.items()}, pl.Float64())
 
     def last_known(
@@ -212,7 +217,7 @@ def _as_row(found: Mapping[str, _Found]) -> pl.DataFrame:
     """The columns of one row; with types given beforehand, making the frame takes three times as long."""
     frame = pl.DataFrame([[each.only for each in found.values()]], schema=list(found), orient="row")
     types = {name: found[name].dtype for name, dtype in frame.schema.items() if dtype != found[name].dtype}
-    return frame.cast(types) if types else frame  # type: ignore[arg-type] # a mapping of names to types
+    return frame.with_columns_seq(pl.col(name).cast(dtype) for name, dtype in types.items()) if types else frame
 
 
 class _Known(NamedTuple):

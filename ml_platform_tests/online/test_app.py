@@ -1,6 +1,7 @@
 """The HTTP side: answers, refusals, limits and what is seen from outside."""
 
 import json
+import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -13,9 +14,12 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from ml_platform.errors import SettingsError
+from ml_platform.online import served as served_module
+from ml_platform.online.champions import Champions
 from ml_platform.online.server import Background, build, require_token
 from ml_platform.settings import Settings
-from ml_platform_tests.online.scenario import MODEL, OnlineWorld, batch, features, flights, request
+from ml_platform.tracking.models import FEW_ROWS, predict_probability
+from ml_platform_tests.online.scenario import COLUMNS, MODEL, OnlineWorld, batch, features, flights, model, request
 
 Start = Callable[..., TestClient]
 JSON = {"content-type": "application/json"}
@@ -168,9 +172,80 @@ def test_rows_of_features_are_scored_by_mlflows_protocol(start: Callable[..., Se
     assert (told.headers["x-model-version"], told.headers["x-model-rung"]) == ("1", "champion")
 
 
+def invocation(rows: pl.DataFrame) -> bytes:
+    """Rows of features by MLflow's protocol, of the columns that the toy models read."""
+    return json.dumps({"inputs": rows.select(COLUMNS).to_dict(as_series=False)}).encode()
+
+
+def scored_by(served: Served, monkeypatch: pytest.MonkeyPatch, body: bytes) -> str:
+    """Name of the thread that scored a request."""
+    service, threads = served.background.parts.service, []
+    score = service.score
+
+    def noted(*asked: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return score(*asked)
+
+    monkeypatch.setattr(service, "score", noted)
+    assert served.client.post("/invocations", content=body, headers=JSON).status_code == 200
+    return threads[0]
+
+
+def test_small_requests_are_scored_at_once_and_large_ones_or_slow_champions_by_other_threads(
+    start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = start()
+    follower, small = served.background.parts.service.follower, invocation(features().head(1))
+    [month] = follower.now.champions.months
+    assert 0 < month.rungs[0].seconds_alone < math.inf
+    for seconds, body, is_other in (
+        (0.0, small, False),
+        (0.0, invocation(pl.concat([features()] * 5)), True),
+        (1.0, small, True),
+    ):
+        rungs = (month.rungs[0]._replace(seconds_alone=seconds), *month.rungs[1:])
+        follower.now = follower.now._replace(champions=Champions((month._replace(rungs=rungs),)))
+        assert scored_by(served, monkeypatch, body).startswith("answer") == is_other
+
+
+def test_what_is_scored_at_once_counts_among_those_that_wait(start: Callable[..., Served]) -> None:
+    served = start(serve_most_waiting=1)
+    workers, body = served.background.parts.workers, invocation(features().head(1))
+    workers.waiting = 1
+    assert served.client.post("/invocations", content=body, headers=JSON).status_code == 429
+    workers.waiting = 0
+    assert served.client.post("/invocations", content=body, headers=JSON).status_code == 200
+    assert workers.waiting == 0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_few_rows_and_many_of_any_values_are_scored_alike(start: Callable[..., Served], times: int) -> None:
+    served, rows = start(), features().select(COLUMNS).to_dict(as_series=False)
+    rows["weekday"][:4] = [None, True, 3.5, float("nan")]
+    rows["carrier"][4:6] = [None, "never seen"]
+    sent = {name: values * times for name, values in rows.items()}
+    assert (len(sent["carrier"]) > FEW_ROWS) == (times == 2)
+    told = served.client.post("/invocations", content=json.dumps({"inputs": sent}), headers=JSON).json()
+    numbers = {**rows, "weekday": [None if v is None else float(v) for v in rows["weekday"]]}
+    expected = predict_probability(model(1), pl.DataFrame(numbers, strict=False)).tolist()
+    assert told == {"predictions": expected * times}
+
+
+@pytest.mark.parametrize("value", ["text", 10**400, [1], 1e39])
+def test_a_value_that_is_no_number_for_a_model_is_refused_by_the_name_of_its_column(
+    start: Callable[..., Served], value: object
+) -> None:
+    served, rows = start(), features().head(2).select(COLUMNS).to_dict(as_series=False)
+    rows["weekday"][1] = value
+    told = served.client.post("/invocations", content=json.dumps({"inputs": rows}), headers=JSON)
+    assert told.status_code == 400
+    assert "'weekday'" in told.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
+        (b'{"dataframe_split": {"columns": ["a"], "data": []}}', 400),
         (b'{"inputs": {"carrier": ["AA"]}}', 400),
         (b'{"other": []}', 400),
         (b"[" * 100_000, 400),
@@ -196,6 +271,23 @@ def test_what_was_served_is_published_with_its_features(start: Callable[..., Ser
     expected = features().with_columns(pl.Series("probability", batch(1)))
     assert table.select(expected.columns).sort(KEY).equals(expected.sort(KEY))
     assert set(table["request_id"]) == {told["request_id"]}
+
+
+def test_answers_that_were_gathered_on_the_way_are_published_with_the_others(
+    start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_module, "MOST_ANSWERS", 2)
+    served = start()
+    log, asked = served.background.parts.served, [flights().slice(at, 1) for at in range(4)]
+    for rows in asked:
+        served.predict(request(rows))
+        log.gather()
+    served.predict(request(flights().tail(1)))
+    assert (len(log._rows), len(log._answers)) == (2, 1)
+    log.publish()
+    table = served.world.tables.scan("flights/delay_predictions_served").collect()
+    expected = pl.concat([features().head(4), features().tail(1)])
+    assert table.select(expected.columns).sort(KEY).equals(expected.sort(KEY))
 
 
 def test_what_was_served_while_the_store_is_away_is_published_later(start: Callable[..., Served]) -> None:

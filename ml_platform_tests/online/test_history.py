@@ -59,7 +59,7 @@ def test_what_the_history_lacks_of_a_day_is_told(window: Window) -> None:
 def test_days_before_those_that_the_history_reaches_are_refused(tmp_path: Path) -> None:
     history = prepare(MODEL, read_window(OnlineWorld(tmp_path).tables, MODEL, 2))
     with pytest.raises(RequestRefusedError, match="from 2013-01-12 on"):
-        history.require_in_reach(asked(flights().head(1)))
+        history.require_in_reach(flights().head(1)["service_date"].to_list())
 
 
 def test_freshness_is_the_latest_instant_that_became_known(window: Window) -> None:

@@ -41,7 +41,7 @@ def demand_features(rows: pl.DataFrame, *, rides: pl.DataFrame) -> pl.DataFrame:
         ask_for_mean_rides(asked, taken, *windows)
     ask_for_last_weather(asked, history)
     features = {name: column.dtype for name, column in DemandFeatures.columns().items()}
-    return asked.frame().select(pl.col(name).cast(dtype) for name, dtype in features.items())
+    return asked.select([pl.col(name).cast(dtype) for name, dtype in features.items()])
 
 
 def with_weekday(rows: pl.DataFrame) -> pl.DataFrame:

@@ -104,7 +104,7 @@ def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.Dat
         ask_for_delays(asked, history, "departure", "departed_at", windows)
     for name, by in WAITING.items():
         ask_for_waiting_flights(asked, history, name, by)
-    return asked.frame().select(_features())
+    return asked.select(_features())
 
 
 def ask_for_weather(asked: AsOf, weather: pl.DataFrame) -> None:
