@@ -7,8 +7,8 @@ import asyncio
 import hmac
 import json
 import logging
+import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +53,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
-        scope["request_id"] = request_id = uuid.uuid4().hex
+        scope["request_id"] = request_id = os.urandom(16).hex()
 
         async def told(message: Message) -> None:
             nonlocal status

@@ -148,6 +148,7 @@ def serve(model: OnlineModel, settings: Settings, host: str, port: int) -> None:
         host=host,
         port=port,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         log_config=None,
         timeout_graceful_shutdown=DRAIN_SECONDS,

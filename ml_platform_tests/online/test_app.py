@@ -208,6 +208,24 @@ def test_small_requests_are_scored_at_once_and_large_ones_or_slow_champions_by_o
         assert scored_by(served, monkeypatch, body).startswith("answer") == is_other
 
 
+def test_answers_take_the_straight_way_and_the_rest_the_way_of_the_framework(
+    start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, taken = start(), []
+    straight = served.client.app.app
+    api = straight._api
+
+    async def noted(scope: Any, receive: Any, send: Any) -> None:
+        taken.append(scope["path"])
+        await api(scope, receive, send)
+
+    monkeypatch.setattr(straight, "_api", noted)
+    assert served.predict(request(flights().head(1))).status_code == 200
+    assert served.client.post("/invocations", content=invocation(features().head(1)), headers=JSON).status_code == 200
+    assert (served.client.get("/predict").status_code, served.client.get("/model").status_code) == (405, 200)
+    assert taken == ["/predict", "/model"]
+
+
 def test_what_is_scored_at_once_counts_among_those_that_wait(start: Callable[..., Served]) -> None:
     served = start(serve_most_waiting=1)
     workers, body = served.background.parts.workers, invocation(features().head(1))
