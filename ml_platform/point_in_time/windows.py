@@ -15,22 +15,40 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import DefinitionError
-from ml_platform.point_in_time.prepared import prepared
+from ml_platform.point_in_time.prepared import Question, prepared
 from ml_platform.point_in_time.timeline import Asked, Entities, Integers, Keys, Timeline, microseconds
 
-Events: TypeAlias = pl.DataFrame | pl.LazyFrame
 Floats: TypeAlias = npt.NDArray[np.float64]
 _MINUTE = 60_000_000
-_AT_ONCE = timedelta(0)
 _KNOWN = "__known_at"
+
+
+class Events(NamedTuple):
+    """Events of which each is known from `after` the instant in its column `known_at` on, and never where that is null.
+
+    A row asks of those of its own entity, the values of the columns `by`, which both have; without any, of all.
+    """
+
+    frame: pl.DataFrame | pl.LazyFrame
+    known_at: str
+    by: Sequence[str] = ()
+    after: timedelta = timedelta(0)
+
+    @property
+    def question(self) -> Question:
+        """What tells them from others that a feature function asks of."""
+        return (*self.by, self.known_at, self.after)
+
+    def known(self, columns: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+        """Those that are ever known, with their entity, the instant and these columns."""
+        known_at = (pl.col(self.known_at) + self.after).alias(_KNOWN)
+        return self.frame.lazy().select(*self.by, known_at, **columns).filter(pl.col(_KNOWN).is_not_null())
 
 
 class AsOf:
     """Rows that ask what was known by an instant of their own, and the columns that were found for them.
 
-    Each question adds columns with one value for each row. `by` names columns that rows and events have: what is asked
-    of are the events of the row's entity, the values of these columns; without any, all events. An event is known from
-    `after` the instant in `known_at` on, and never where that is null.
+    Each question adds columns with one value for each row.
     """
 
     def __init__(self, rows: pl.DataFrame, *, at: str) -> None:
@@ -54,16 +72,7 @@ class AsOf:
         frame = self.frame()
         return frame.select_seq(columns) if self._keys.is_few else frame.select(columns)
 
-    def window_sums(
-        self,
-        events: Events,
-        *,
-        by: Sequence[str] = (),
-        known_at: str,
-        after: timedelta = _AT_ONCE,
-        measures: Mapping[str, pl.Expr],
-        widths: Mapping[str, timedelta],
-    ) -> None:
+    def window_sums(self, events: Events, *, measures: Mapping[str, pl.Expr], widths: Mapping[str, timedelta]) -> None:
         """Add Int64 columns `<measure>_<width>`: sums over events that became known in (at - width, at].
 
         A null counts as 0.
@@ -71,38 +80,20 @@ class AsOf:
         Raises:
             DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
         """
-        for label, (_, sums) in self._sums(events, by, known_at, after, measures, widths).items():
+        for label, (_, sums) in self._sums(events, measures, widths).items():
             self._add({f"{name}_{label}": total for name, total in sums.items()}, pl.Int64())
 
-    def window_means(
-        self,
-        events: Events,
-        *,
-        by: Sequence[str] = (),
-        known_at: str,
-        after: timedelta = _AT_ONCE,
-        measures: Mapping[str, pl.Expr],
-        widths: Mapping[str, timedelta],
-    ) -> None:
+    def window_means(self, events: Events, *, measures: Mapping[str, pl.Expr], widths: Mapping[str, timedelta]) -> None:
         """Add Float64 columns `<measure>_<width>`: the sums divided once by the number of events, null of none.
 
         Raises:
             DefinitionError: a measure is not whole numbers or booleans, whose sums alone are exact.
         """
-        for label, (count, sums) in self._sums(events, by, known_at, after, measures, widths).items():
+        for label, (count, sums) in self._sums(events, measures, widths).items():
             number = (float(count) or np.nan) if self._keys.is_one else np.where(count > 0, count, np.nan)
             self._add({f"{name}_{label}": total / number for name, total in sums.items()}, pl.Float64())
 
-    def last_known(
-        self,
-        events: Events,
-        *,
-        by: Sequence[str] = (),
-        known_at: str,
-        after: timedelta = _AT_ONCE,
-        columns: Mapping[str, str],
-        max_age: timedelta,
-    ) -> None:
+    def last_known(self, events: Events, *, columns: Mapping[str, str], max_age: timedelta) -> None:
         """Add columns by their new names, with the values of the latest event that became known in (at - max_age, at].
 
         They are null where there is none. Of several events at one instant, the one with the greatest values wins,
@@ -110,12 +101,11 @@ class AsOf:
         """
 
         def latest_last() -> _Known:
-            named = {new: pl.col(old) for new, old in columns.items()}
-            values = events.lazy().select(*by, _known(known_at, after), **named)
-            known = values.filter(pl.col(_KNOWN).is_not_null()).sort(*columns, nulls_last=False).collect()
-            return _Known.of(Entities(known, by), known, _KNOWN, (), tuple(columns))
+            values = events.known({new: pl.col(old) for new, old in columns.items()})
+            known = values.sort(*columns, nulls_last=False).collect()
+            return _Known.of(Entities(known, events.by), known, _KNOWN, (), tuple(columns))
 
-        history = prepared(("last", *by, known_at, after, *columns.items()), latest_last)
+        history = prepared(("last", *events.question, *columns.items()), latest_last)
         until, since = history.timeline.known_by(self._asked(history.entities), [0, _microseconds(max_age)])
         is_found, values = until > since, history.values
         if self._keys.is_one:
@@ -128,26 +118,14 @@ class AsOf:
         gathered = values.select(pl.all().gather(pl.lit(pl.Series(places)), null_on_oob=True))
         self._found |= {each.name: _Found(each, each.dtype) for each in gathered}
 
-    def open_intervals(
-        self,
-        events: Events,
-        *,
-        by: Sequence[str] = (),
-        opened_at: str,
-        after: timedelta = _AT_ONCE,
-        closed_at: str,
-        longest: timedelta,
-        names: tuple[str, str],
-    ) -> None:
+    def open_intervals(self, events: Events, *, closed_at: str, longest: timedelta, names: tuple[str, str]) -> None:
         """Add Int64 columns, called `names`: how many events are open at the instant, and the sum of their ages.
 
-        An event is open from `after` its `opened_at`, which must be known by then, until `closed_at`, and never longer
-        than `longest`. A null `closed_at` has not been reached. Ages are whole minutes since the epoch, subtracted.
+        An event is open from the instant at which it is known until `closed_at`, and never longer than `longest`. A
+        null `closed_at` has not been reached. Ages are whole minutes since the epoch, subtracted.
         """
-        history = prepared(
-            ("open", *by, opened_at, after, closed_at, longest),
-            lambda: _intervals(events, by, pl.col(opened_at) + after, pl.col(closed_at), longest),
-        )
+        question = ("open", *events.question, closed_at, longest)
+        history = prepared(question, lambda: _intervals(events, closed_at, longest))
         asked = self._asked(history.opened.entities)
         [opened], [closed] = history.opened.timeline.known_by(asked), history.closed.timeline.known_by(asked)
         count, opened_minutes = (
@@ -156,29 +134,22 @@ class AsOf:
         minutes = count * (self._instants // _MINUTE) - opened_minutes
         self._add(dict(zip(names, (count, minutes), strict=True)), pl.Int64())
 
-    def same_entity(self, events: Events, *, by: Sequence[str], name: str) -> None:
+    def same_entity(self, events: pl.DataFrame | pl.LazyFrame, *, by: Sequence[str], name: str) -> None:
         """Add an Int64 column: how many events have the row's values of the columns `by`, whenever they are known."""
         entities, counts = prepared(("same", *by), lambda: _counted(events.lazy().collect(), by))
         found = entities.of(self._keys)
         self._add({name: np.where(found >= 0, counts[found], 0)}, pl.Int64())
 
     def _sums(
-        self,
-        events: Events,
-        by: Sequence[str],
-        known_at: str,
-        after: timedelta,
-        measures: Mapping[str, pl.Expr],
-        widths: Mapping[str, timedelta],
+        self, events: Events, measures: Mapping[str, pl.Expr], widths: Mapping[str, timedelta]
     ) -> Mapping[str, tuple[Integers, Mapping[str, Integers]]]:
         """By width, how many events there were, and the sum of each measure over them."""
 
         def known() -> _Known:
-            columns = events.lazy().select(*by, _known(known_at, after), **measures)
-            found = columns.filter(pl.col(_KNOWN).is_not_null()).collect()
-            return _Known.of(Entities(found, by), found, _KNOWN, tuple(measures))
+            found = events.known(measures).collect()
+            return _Known.of(Entities(found, events.by), found, _KNOWN, tuple(measures))
 
-        history = prepared(("sums", *by, known_at, after, *measures), known)
+        history = prepared(("sums", *events.question, *measures), known)
         asked = self._asked(history.entities)
         until, *since = history.timeline.known_by(asked, [0, *map(_microseconds, widths.values())])
         totals = history.totals.items()
@@ -244,13 +215,13 @@ class _Intervals(NamedTuple):
     closed: _Known
 
 
-def _intervals(events: Events, by: Sequence[str], opened: pl.Expr, closed: pl.Expr, longest: timedelta) -> _Intervals:
+def _intervals(events: Events, closed_at: str, longest: timedelta) -> _Intervals:
+    opened, closed = pl.col(_KNOWN), pl.col("closed")
     given_up = opened + longest
-    open_ones = (
-        events.lazy()
-        .filter(opened.is_not_null())
+    known = (
+        events.known({"closed": pl.col(closed_at)})
         .select(
-            *by,
+            *events.by,
             opened=opened,
             closed=pl.when(closed.is_null())
             .then(given_up)
@@ -258,9 +229,9 @@ def _intervals(events: Events, by: Sequence[str], opened: pl.Expr, closed: pl.Ex
             count=pl.lit(1, dtype=pl.Int64),
             minutes=opened.dt.timestamp("us") // _MINUTE,
         )
+        .collect()
     )
-    known = open_ones.collect()
-    entities, totals = Entities(known, by), ("count", "minutes")
+    entities, totals = Entities(known, events.by), ("count", "minutes")
     ends = (_Known.of(entities, known, end, totals) for end in ("opened", "closed"))
     return _Intervals(*ends)
 
@@ -268,10 +239,6 @@ def _intervals(events: Events, by: Sequence[str], opened: pl.Expr, closed: pl.Ex
 def _counted(events: pl.DataFrame, by: Sequence[str]) -> tuple[Entities, Integers]:
     entities = Entities(events, by)
     return entities, np.bincount(entities.codes, minlength=1).astype(np.int64)
-
-
-def _known(known_at: str, after: timedelta) -> pl.Expr:
-    return (pl.col(known_at) + after).alias(_KNOWN)
 
 
 def _integers(events: pl.DataFrame, name: str) -> Integers:

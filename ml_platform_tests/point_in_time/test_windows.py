@@ -1,5 +1,6 @@
 """The toolbox against sums done by hand and by brute force."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.errors import DefinitionError
-from ml_platform.point_in_time.windows import AsOf
+from ml_platform.point_in_time.windows import AsOf, Events
 
 START = datetime(2013, 1, 10, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -42,36 +43,34 @@ def ask(*minutes: int) -> pl.DataFrame:
     return pl.DataFrame([("a", at(m)) for m in minutes], schema=ROWS, orient="row")
 
 
-def found(rows: pl.DataFrame, question: str, events: pl.DataFrame, **asked: Any) -> pl.DataFrame:
-    """What a question adds to the rows."""
+def found(rows: pl.DataFrame, question: str, events: pl.DataFrame, asked: Mapping[str, Any], **of: Any) -> pl.DataFrame:
+    """What a question adds to the rows; it is asked by entity, unless said otherwise."""
     answered = AsOf(rows, at="at")
-    getattr(answered, question)(events, **asked)
+    getattr(answered, question)(Events(events, "known_at", **{"by": ["who"], **of}), **asked)
     return answered.frame().drop(rows.columns)
 
 
-def sums(rows: pl.DataFrame, events: pl.DataFrame, **asked: Any) -> pl.DataFrame:
-    """Counts and amounts over the last hour, by entity unless said otherwise."""
+def sums(rows: pl.DataFrame, events: pl.DataFrame, width: timedelta = HOUR, **of: Any) -> pl.DataFrame:
+    """Counts and amounts over the last hour."""
     measures = {"count": pl.col("who").is_not_null(), "amount": pl.col("amount")}
-    question = {"by": ["who"], "known_at": "known_at", "measures": measures, "widths": {"1h": HOUR}, **asked}
-    return found(rows, "window_sums", events, **question)
+    return found(rows, "window_sums", events, {"measures": measures, "widths": {"1h": width}}, **of)
 
 
 def means(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Mean amounts over the last hour."""
-    measures = {"amount": pl.col("amount")}
-    return found(rows, "window_means", events, by=["who"], known_at="known_at", measures=measures, widths={"1h": HOUR})
+    return found(rows, "window_means", events, {"measures": {"amount": pl.col("amount")}, "widths": {"1h": HOUR}})
 
 
-def latest(rows: pl.DataFrame, events: pl.DataFrame, **asked: Any) -> list[int | None]:
+def latest(rows: pl.DataFrame, events: pl.DataFrame, **of: Any) -> list[int | None]:
     """The last known amount of each row, at most an hour old."""
-    question = {"by": ["who"], "known_at": "known_at", "columns": {"last": "amount"}, "max_age": HOUR, **asked}
-    return found(rows, "last_known", events, **question)["last"].to_list()
+    asked = {"columns": {"last": "amount"}, "max_age": HOUR}
+    return found(rows, "last_known", events, asked, **of)["last"].to_list()
 
 
-def still_open(rows: pl.DataFrame, events: pl.DataFrame, **asked: Any) -> list[tuple[int, int]]:
+def still_open(rows: pl.DataFrame, events: pl.DataFrame, **of: Any) -> list[tuple[int, int]]:
     """Events open for at most two hours, and their minutes."""
-    question = {"by": ["who"], "opened_at": "known_at", "closed_at": "closed_at", "longest": 2 * HOUR, **asked}
-    return found(rows, "open_intervals", events, names=("count", "minutes"), **question).rows()
+    asked = {"closed_at": "closed_at", "longest": 2 * HOUR, "names": ("count", "minutes")}
+    return found(rows, "open_intervals", events, asked, **of).rows()
 
 
 def test_a_window_has_its_end_and_not_its_start() -> None:
@@ -79,8 +78,7 @@ def test_a_window_has_its_end_and_not_its_start() -> None:
 
 
 def test_without_columns_all_events_are_one_entity() -> None:
-    total = sums(ask(60), three_events(), by=(), widths={"2h": 2 * HOUR})
-    assert total.to_dicts() == [{"count_2h": 3, "amount_2h": 70}]
+    assert sums(ask(60), three_events(), 2 * HOUR, by=()).to_dicts() == [{"count_1h": 3, "amount_1h": 70}]
 
 
 def test_events_may_be_known_later_than_they_say() -> None:
@@ -94,7 +92,7 @@ def test_what_is_found_takes_the_place_of_a_column_of_the_rows() -> None:
     for minutes in ((60,), (60, 61)):
         rows = ask(*minutes).with_columns(last=pl.lit(-1))
         asked = AsOf(rows, at="at")
-        asked.last_known(three_events(), known_at="known_at", columns={"last": "amount"}, max_age=HOUR)
+        asked.last_known(Events(three_events(), "known_at"), columns={"last": "amount"}, max_age=HOUR)
         assert asked.frame().select("who", "last").rows() == [("a", 40)] * len(minutes)
 
 

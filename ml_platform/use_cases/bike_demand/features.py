@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import AsOf
+from ml_platform.point_in_time.windows import AsOf, Events
 from ml_platform.use_cases.bike_demand.cleaning import NEW_YORK
 from ml_platform.use_cases.bike_demand.contract import DemandFeatures
 
@@ -74,25 +74,18 @@ def is_observed(day: pl.Expr) -> pl.Expr:
 
 def ask_for_last_rides(asked: AsOf, taken: pl.DataFrame, name: str, by: tuple[str, ...]) -> None:
     """Rides of the last hour alike that was over by then."""
-    asked.last_known(
-        taken, by=by, known_at="hour_started_at", after=AN_HOUR, columns={name: "rides"}, max_age=LONGEST_GAP
-    )
+    hours = Events(taken, "hour_started_at", by=by, after=AN_HOUR)
+    asked.last_known(hours, columns={name: "rides"}, max_age=LONGEST_GAP)
 
 
 def ask_for_mean_rides(asked: AsOf, taken: pl.DataFrame, name: str, by: tuple[str, ...], days: tuple[int, ...]) -> None:
     """Mean rides of the hours alike that were over by then, for each width in days."""
-    asked.window_means(
-        taken,
-        by=by,
-        known_at="hour_started_at",
-        after=AN_HOUR,
-        measures={name: pl.col("rides")},
-        widths={f"{each}d": timedelta(days=each) for each in days},
-    )
+    hours, widths = Events(taken, "hour_started_at", by=by, after=AN_HOUR), {f"{n}d": timedelta(days=n) for n in days}
+    asked.window_means(hours, measures={name: pl.col("rides")}, widths=widths)
 
 
 def ask_for_last_weather(asked: AsOf, rides: pl.DataFrame) -> None:
     """Weather of the last day that was over by then."""
     days = rides.filter(pl.col("lowest_celsius").is_not_null()).unique("local_date")
     columns = {f"{name}_last_known": name for name in WEATHER}
-    asked.last_known(days, known_at="day_ended_at", columns=columns, max_age=timedelta(days=3))
+    asked.last_known(Events(days, "day_ended_at"), columns=columns, max_age=timedelta(days=3))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import AsOf
+from ml_platform.point_in_time.windows import AsOf, Events
 from ml_platform.use_cases.car_parks.contract import OccupancyFeatures
 
 PARK, HALF_HOUR_OF_WEEK = ("car_park",), ("car_park", "weekday", "slot")
@@ -45,19 +45,13 @@ def earlier(rows: pl.DataFrame, age: timedelta) -> pl.DataFrame:
 def last_reading(rows: pl.DataFrame, readings: pl.DataFrame) -> pl.DataFrame:
     """The rows with `percent` and `places` of the last reading of the car park at the row's instant."""
     asked, columns = AsOf(rows, at="read_at"), {"percent": "occupied_percent", "places": "places"}
-    asked.last_known(readings, by=PARK, known_at="read_at", columns=columns, max_age=A_READING)
+    asked.last_known(Events(readings, "read_at", by=PARK), columns=columns, max_age=A_READING)
     return asked.frame()
 
 
 def usual(rows: pl.DataFrame, readings: pl.DataFrame) -> pl.DataFrame:
     """The rows with what was read at their weekday and half hour: the last share, and the mean cars of four weeks."""
-    asked, columns = AsOf(rows, at="read_at"), {"percent_last_week": "occupied_percent"}
-    asked.last_known(readings, by=HALF_HOUR_OF_WEEK, known_at="read_at", columns=columns, max_age=A_WEEK)
-    asked.window_means(
-        readings,
-        by=HALF_HOUR_OF_WEEK,
-        known_at="read_at",
-        measures={"cars": pl.col("cars")},
-        widths={"28d": FOUR_WEEKS},
-    )
+    asked, alike = AsOf(rows, at="read_at"), Events(readings, "read_at", by=HALF_HOUR_OF_WEEK)
+    asked.last_known(alike, columns={"percent_last_week": "occupied_percent"}, max_age=A_WEEK)
+    asked.window_means(alike, measures={"cars": pl.col("cars")}, widths={"28d": FOUR_WEEKS})
     return asked.frame()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ml_platform.point_in_time.windows import AsOf
+from ml_platform.point_in_time.windows import AsOf, Events
 from ml_platform.use_cases.flights.cleaning import LATE_FROM_MINUTES
 from ml_platform.use_cases.flights.contract import DelayFeatures
 
@@ -109,44 +109,21 @@ def delay_features(rows: pl.DataFrame, *, flights: pl.DataFrame, weather: pl.Dat
 
 def ask_for_weather(asked: AsOf, weather: pl.DataFrame) -> None:
     """The last hour of weather known at each row's origin, and the precipitation of the last six known."""
-    asked.last_known(
-        weather,
-        by=("origin",),
-        known_at="observed_hour_at",
-        after=WEATHER_KNOWN_AFTER,
-        columns={name: name for name in LAST_WEATHER},
-        max_age=WEATHER_MAX_AGE,
-    )
-    asked.window_sums(
-        weather,
-        by=("origin",),
-        known_at="observed_hour_at",
-        after=WEATHER_KNOWN_AFTER,
-        measures=RAIN,
-        widths={"6h": timedelta(hours=6)},
-    )
+    hours = Events(weather, "observed_hour_at", by=("origin",), after=WEATHER_KNOWN_AFTER)
+    asked.last_known(hours, columns={name: name for name in LAST_WEATHER}, max_age=WEATHER_MAX_AGE)
+    asked.window_sums(hours, measures=RAIN, widths={"6h": timedelta(hours=6)})
 
 
 def ask_for_previous_delay(asked: AsOf, flights: pl.LazyFrame) -> None:
     """Arrival delay of the latest known arrival of the same flight, in minutes."""
-    asked.last_known(
-        flights,
-        by=FLIGHT,
-        known_at="arrived_at",
-        columns={"flight_previous_delay_minutes": "arrival_delay_minutes"},
-        max_age=PREVIOUS_FLIGHT_MAX_AGE,
-    )
+    columns = {"flight_previous_delay_minutes": "arrival_delay_minutes"}
+    asked.last_known(Events(flights, "arrived_at", by=FLIGHT), columns=columns, max_age=PREVIOUS_FLIGHT_MAX_AGE)
 
 
 def ask_for_delays(asked: AsOf, flights: pl.LazyFrame, kind: str, known_at: str, windows: DelayWindows) -> None:
     """Of flights that had departed or arrived in each window: mean minutes of delay, and the share of late ones."""
-    asked.window_means(
-        flights,
-        by=windows.by,
-        known_at=known_at,
-        measures=_delays(f"{windows.name}_{kind}", f"{kind}_delay_minutes"),
-        widths=_widths(windows.hours),
-    )
+    measures = _delays(f"{windows.name}_{kind}", f"{kind}_delay_minutes")
+    asked.window_means(Events(flights, known_at, by=windows.by), measures=measures, widths=_widths(windows.hours))
 
 
 def ask_for_waiting_flights(asked: AsOf, flights: pl.LazyFrame, name: str, by: tuple[str, ...]) -> None:
@@ -156,10 +133,7 @@ def ask_for_waiting_flights(asked: AsOf, flights: pl.LazyFrame, name: str, by: t
         ("stuck", STUCK_FROM, STUCK_FOR_AT_MOST - STUCK_FROM),
     ):
         asked.open_intervals(
-            flights,
-            by=by,
-            opened_at="scheduled_departure_at",
-            after=after,
+            Events(flights, "scheduled_departure_at", by=by, after=after),
             closed_at="departed_at",
             longest=longest,
             names=(f"{name}_{kind}_flights", f"{name}_{kind}_minutes"),
