@@ -180,8 +180,13 @@ def _be_a_client(command: Command, sender: int) -> None:
 def environment_of(settings: Settings) -> dict[str, str]:
     """The variables that lead another process to these settings: those that were set."""
     values = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
-    told = {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in values.items()}
-    return {f"ML_PLATFORM_{name.upper()}": str(value) for name, value in told.items() if value is not None}
+    return {f"ML_PLATFORM_{name.upper()}": _as_text(value) for name, value in values.items() if value is not None}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _tell(line: IO[str], what: object) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ml_platform.local_servers.object_server import ObjectServer
+from ml_platform.settings import Settings
+from ml_platform_tests.faults.clients import environment_of
 from ml_platform_tests.faults.crash_points import AnyFault, Tried, explore, explorer
 from ml_platform_tests.faults.report import summary, table, torn
 
@@ -69,3 +71,11 @@ def test_a_fault_that_passes_does_not_fail_an_operation(tried: list[Tried]) -> N
 def test_a_refusal_fails_an_operation_with_nothing_half_done(tried: list[Tried]) -> None:
     refused = [each for each in tried if each.fault == "forbidden"]
     assert {each.verdict for each in refused} == {"failed"}
+
+
+def test_a_client_has_the_settings_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings(home=tmp_path, sensors="landing,recovery", mlflow_slots=3)
+    for name, value in environment_of(Settings.model_validate_json(given.model_dump_json())).items():
+        monkeypatch.setenv(name, value)
+    assert Settings().sensors == given.sensors == ("landing", "recovery")
+    assert Settings().mlflow_slots == 3
