@@ -110,6 +110,7 @@ def _valid(columns: Columns, types: Types) -> Columns:
     texts = {name: values for name, values in columns.items() if isinstance(types[name], pl.String)}
     numbers = {name: values for name, values in columns.items() if name not in texts}
     _require_kind(texts, "text", (str, type(None)))
+    _require_characters(texts)
     _require_kind(numbers, "number", (int, float, bool, type(None)))
     if any(map(_is_too_large, chain.from_iterable(numbers.values()))):
         name = next(name for name, values in numbers.items() if any(map(_is_too_large, values)))
@@ -122,6 +123,15 @@ def _require_kind(columns: Columns, kind: str, allowed: Collection[type]) -> Non
     if not {*map(type, chain.from_iterable(columns.values()))}.issubset(allowed):
         name = next(name for name, values in columns.items() if not {*map(type, values)}.issubset(allowed))
         raise RequestRefusedError(f"Column '{name}' is no {kind} in some row")
+
+
+def _require_characters(texts: Columns) -> None:
+    """Pass if no text has half of a pair that JSON may escape and nothing else can hold, as `\\ud800`."""
+    for name, values in texts.items():
+        try:
+            "".join(value or "" for value in values).encode()
+        except UnicodeEncodeError:
+            raise RequestRefusedError(f"Column '{name}' has a text that is no Unicode in some row") from None
 
 
 def _is_too_large(value: float | None) -> bool:

@@ -249,6 +249,14 @@ def test_few_rows_and_many_of_any_values_are_scored_alike(start: Callable[..., S
     assert told == {"predictions": expected * times}
 
 
+@pytest.mark.parametrize("times", [1, 70])
+def test_half_a_character_is_refused(start: Callable[..., Served], times: int) -> None:
+    row = dict.fromkeys(COLUMNS, 1) | {"carrier": "\ud800"}
+    told = start().client.post("/invocations", content=json.dumps({"instances": [row] * times}), headers=JSON)
+    assert told.status_code == 400
+    assert "'carrier'" in told.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("value", ["text", 10**400, [1], 1e39])
 def test_a_value_that_is_no_number_for_a_model_is_refused_by_the_name_of_its_column(
     start: Callable[..., Served], value: object
