@@ -17,6 +17,7 @@ from ml_platform.errors import DefinitionError
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 _METADATA_KEY = "known_at"
+_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def knowledge(schema: type[dy.Schema]) -> Mapping[str, KnownAt]:
     """When each column of `schema` becomes known, in column order.
 
     Raises:
-        DefinitionError: a column does not say when it becomes known, or names an instant that the table does not have.
+        DefinitionError: a column does not say when it becomes known, or names an instant that the table does not have,
+            or hours after a date: polars would add the days alone, and the value would be seen too early.
     """
     columns = schema.columns()
     declared = {name: (column.metadata or {}).get(_METADATA_KEY) for name, column in columns.items()}
@@ -79,6 +81,13 @@ def knowledge(schema: type[dy.Schema]) -> Mapping[str, KnownAt]:
                 expected=f"one of {', '.join(columns)}",
                 got=known.column,
                 remedy="Name an instant column of the same table in known_at(...).",
+            )
+        if known.kind == "instant" and columns[known.column].dtype == pl.Date and known.after % _ONE_DAY:
+            raise DefinitionError(
+                f"Contract {schema.__name__} says that column '{name}' is known hours after a date, which has none",
+                expected="an instant column, or whole days after a date",
+                got=f"{known.column}, a date, + {known.after}",
+                remedy="Give the table a column with the instant, such as the end of the day.",
             )
     return {name: known for name, known in declared.items() if isinstance(known, KnownAt)}
 

@@ -15,6 +15,7 @@ from ml_platform.errors import DefinitionError
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 
+INSTANT = pl.Datetime("us", "UTC")
 NO_ENTITY = -1
 FEW_ROWS = 64
 """Up to so many rows are looked up one by one, which costs less than joining or sorting them."""
@@ -154,7 +155,7 @@ class Timeline:
 
 def microseconds(instants: pl.Series) -> Integers:
     """Instants as microseconds since the epoch; there must be no null."""
-    return instants.cast(pl.Datetime("us", "UTC")).cast(pl.Int64).to_numpy()
+    return instants.cast(INSTANT).cast(pl.Int64).to_numpy()
 
 
 def _require_room(entities: int, span: int) -> None:

@@ -16,7 +16,7 @@ import polars as pl
 
 from ml_platform.errors import DefinitionError
 from ml_platform.point_in_time.prepared import Question, prepared
-from ml_platform.point_in_time.timeline import Asked, Entities, Integers, Keys, Timeline, microseconds
+from ml_platform.point_in_time.timeline import INSTANT, Asked, Entities, Integers, Keys, Timeline, microseconds
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 _MINUTE = 60_000_000
@@ -41,7 +41,7 @@ class Events(NamedTuple):
 
     def known(self, columns: Mapping[str, pl.Expr]) -> pl.LazyFrame:
         """Those that are ever known, with their entity, the instant and these columns."""
-        known_at = (pl.col(self.known_at) + self.after).alias(_KNOWN)
+        known_at = (pl.col(self.known_at).cast(INSTANT) + self.after).alias(_KNOWN)  # a date plus hours is a date
         return self.frame.lazy().select(*self.by, known_at, **columns).filter(pl.col(_KNOWN).is_not_null())
 
 

@@ -116,3 +116,17 @@ def test_an_instant_that_the_table_lacks_is_refused_by_name() -> None:
 def test_a_projection_without_the_instant_is_refused_rather_than_shown() -> None:
     with pytest.raises(DefinitionError, match="Cannot tell when column 'rating'"):
         hide_later_than(parcels().select("parcel", "rating"), Parcels, NOON)
+
+
+def test_hours_after_a_date_are_refused_and_days_are_not() -> None:
+    class Daily(dy.Schema):
+        day = dy.Date(metadata=ALWAYS)
+        rides = dy.Int64(metadata=known_at("day", after=timedelta(days=2)))
+
+    class Hourly(dy.Schema):
+        day = dy.Date(metadata=ALWAYS)
+        rides = dy.Int64(metadata=known_at("day", after=timedelta(hours=30)))
+
+    assert str(knowledge(Daily)["rides"]) == "day + 2 days, 0:00:00"
+    with pytest.raises(DefinitionError, match="'rides' is known hours after a date"):
+        knowledge(Hourly)

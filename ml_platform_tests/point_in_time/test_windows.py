@@ -88,6 +88,11 @@ def test_events_may_be_known_later_than_they_say() -> None:
     assert still_open(ask(9, 45, 90), three_events(), **later) == [(0, 0), (2, 40), (0, 0)]
 
 
+def test_events_of_a_date_may_be_known_some_hours_after_it_begins() -> None:
+    dated, asked = three_events().with_columns(known_at=pl.lit(START.date())), ask(239, 240)
+    assert sums(asked, dated, after=timedelta(hours=4))["count_1h"].to_list() == [0, 3]
+
+
 def test_what_is_found_takes_the_place_of_a_column_of_the_rows() -> None:
     for minutes in ((60,), (60, 61)):
         rows = ask(*minutes).with_columns(last=pl.lit(-1))
