@@ -11,6 +11,8 @@ import dagster as dg
 from ml_platform.storage.location import StorageLocation
 from ml_platform.storage.objects import ObjectStore
 
+STEP_OUTPUTS = "steps"
+
 
 class StepOutputs(dg.ConfigurableIOManager):
     """One object for each output of each step, below `steps/`."""
@@ -31,4 +33,4 @@ class StepOutputs(dg.ConfigurableIOManager):
 
 
 def _path(context: dg.OutputContext) -> str:
-    return "/".join(["steps", *context.get_identifier()])
+    return "/".join([STEP_OUTPUTS, *context.get_identifier()])

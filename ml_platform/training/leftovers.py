@@ -1,4 +1,4 @@
-"""Objects that nothing can need any more: states of finished trainings, pins of runs long over, writes never finished.
+"""Objects that nothing can need any more: states of finished trainings, what runs long over left, unfinished writes.
 
 Belongs here: finding them, and what pins of models and runs keep. Does not: deleting (`maintenance`), or data files.
 """
@@ -6,7 +6,7 @@ Belongs here: finding them, and what pins of models and runs keep. Does not: del
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from ml_platform.errors import RegistryUnreachableError, RetentionRefusedError
 from ml_platform.storage.location import ROOT_RUN_TAG
 from ml_platform.storage.objects import ObjectInfo, ObjectStore
 from ml_platform.storage.retention import RetentionPolicy
+from ml_platform.storage.step_outputs import STEP_OUTPUTS
 from ml_platform.tracking.registry import ModelRegistry, RegisteredModel
 from ml_platform.tracking.trainings import RESULT
 from ml_platform.training.records import Inputs
@@ -55,27 +56,49 @@ def training_states(artifacts: ObjectStore, policy: RetentionPolicy, now: dateti
     ]
 
 
-def run_pins(artifacts: ObjectStore, instance: dg.DagsterInstance, policy: RetentionPolicy, now: datetime) -> RunPins:
-    """Which pins can go: of runs that are over, and that nobody has touched for as long as a version is kept.
+def runs_at_work(instance: dg.DagsterInstance) -> frozenset[str]:
+    """Ids of runs that are not over, and of those that they take up."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    taken_up = [(run.run_id, run.parent_run_id, run.tags.get(ROOT_RUN_TAG)) for run in runs]
+    return frozenset(run_id for run_ids in taken_up for run_id in run_ids if run_id)
+
+
+def run_pins(artifacts: ObjectStore, at_work: Collection[str], policy: RetentionPolicy, now: datetime) -> RunPins:
+    """Which pins can go, and what the others pin.
 
     A run that is taken up from its failure reads the versions that the first attempt pinned.
     """
-    by_run: dict[str, list[ObjectInfo]] = defaultdict(list)
-    for info in artifacts.list(PINS):
-        by_run[info.path.split("/")[1]].append(info)
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    at_work = {run_id for run in runs for run_id in (run.run_id, run.tags.get(ROOT_RUN_TAG))}
-    untouched_since = now - timedelta(days=policy.keep_days)
-    over = {
-        run_id
-        for run_id, infos in by_run.items()
-        if run_id not in at_work and all(info.modified_at < untouched_since for info in infos)
-    }
+    over, others = _by_runs_over(artifacts, PINS, at_work, policy, now)
     pinned: Pinned = defaultdict(set)
-    for info in (info for run_id, infos in by_run.items() if run_id not in over for info in infos):
-        table = info.path.split("/", 2)[2]
-        pinned[table].add(int(artifacts.read(info.path)))
-    return RunPins([info for run_id in sorted(over) for info in by_run[run_id]], dict(pinned))
+    for info in others:
+        pinned[info.path.split("/", 2)[2]].add(int(artifacts.read(info.path)))
+    return RunPins(over, dict(pinned))
+
+
+def step_outputs(
+    artifacts: ObjectStore, at_work: Collection[str], policy: RetentionPolicy, now: datetime
+) -> Sequence[ObjectInfo]:
+    """What steps of runs long over handed to one another; on local files Dagster keeps that itself."""
+    over, _ = _by_runs_over(artifacts, STEP_OUTPUTS, at_work, policy, now)
+    return over
+
+
+def _by_runs_over(
+    artifacts: ObjectStore, prefix: str, at_work: Collection[str], policy: RetentionPolicy, now: datetime
+) -> tuple[Sequence[ObjectInfo], Sequence[ObjectInfo]]:
+    """Objects `<prefix>/<run>/...` of runs that are over and that nobody has touched for as long as a version is kept,
+    and those of the others.
+    """
+    by_run: dict[str, list[ObjectInfo]] = defaultdict(list)
+    for info in artifacts.list(prefix):
+        by_run[info.path.split("/")[1]].append(info)
+    untouched_since = now - timedelta(days=policy.keep_days)
+    over: list[ObjectInfo] = []
+    others: list[ObjectInfo] = []
+    for run_id, infos in by_run.items():
+        is_over = run_id not in at_work and all(info.modified_at < untouched_since for info in infos)
+        (over if is_over else others).extend(infos)
+    return over, others
 
 
 def unfinished_writes(store: ObjectStore, policy: RetentionPolicy, now: datetime) -> list[ObjectInfo]:

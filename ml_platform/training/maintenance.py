@@ -25,6 +25,8 @@ from ml_platform.training.leftovers import (
     Pinned,
     pinned_by_models,
     run_pins,
+    runs_at_work,
+    step_outputs,
     together,
     training_states,
     unfinished_writes,
@@ -101,7 +103,8 @@ def maintain(
     """
     at = now or datetime.now(UTC)
     tables, artifacts = places.location.tables(), places.location.artifacts()
-    runs = run_pins(artifacts, places.instance, policy, at)
+    at_work = runs_at_work(places.instance)
+    runs = run_pins(artifacts, at_work, policy, at)
     pinned = together([pinned_by_models(places.registry, artifacts), runs.pinned])
     everything = ObjectStore(tables.uri, tables.object_options)
     objects = everything.list()
@@ -112,6 +115,7 @@ def maintain(
     leftovers = {
         "states of finished trainings": (artifacts, training_states(artifacts, policy, at)),
         "pins of runs long over": (artifacts, runs.over),
+        "what steps of runs long over handed on": (artifacts, step_outputs(artifacts, at_work, policy, at)),
         "unfinished writes of tables": (everything, unfinished_writes(everything, policy, at)),
         "unfinished writes of artifacts": (artifacts, unfinished_writes(artifacts, policy, at)),
     }

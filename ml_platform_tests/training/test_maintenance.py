@@ -168,6 +168,23 @@ def test_a_run_that_is_not_over_keeps_its_pins_and_what_they_pin(places: Places)
     assert [info.path for info in places.location.artifacts().list("pins")] == [f"pins/{run.run_id}/{TABLE}"]
 
 
+def test_what_steps_handed_on_goes_once_no_run_can_take_it_up(places: Places) -> None:
+    job, artifacts = dg.GraphDefinition(name="slow").to_job(), places.location.artifacts()
+    first = places.instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE)
+    again = places.instance.create_run_for_job(
+        job,
+        status=dg.DagsterRunStatus.STARTED,
+        root_run_id=first.run_id,
+        parent_run_id=first.run_id,
+        tags={"dagster/root_run_id": first.run_id, "dagster/parent_run_id": first.run_id},
+    )
+    for run_id in (first.run_id, again.run_id, "over"):
+        artifacts.write(f"steps/{run_id}/step/result", b"x")
+    assert leftovers(maintain(places, RetentionPolicy(keep_days=30, keep_versions=1), apply=True, now=LATER)) == {}
+    assert leftovers(maintained(places)) == {"what steps of runs long over handed on": 1}
+    assert {info.path.split("/")[1] for info in artifacts.list("steps")} == {first.run_id, again.run_id}
+
+
 def test_pins_stay_as_long_as_versions_do(places: Places) -> None:
     Pins(places.location.artifacts(), places.location.tables(), "over").repin(TABLE, 0)
     report = maintain(places, RetentionPolicy(keep_days=30, keep_versions=1), apply=True, now=LATER)
