@@ -31,7 +31,7 @@ _ANSWERED: Mapping[str, pl.DataType] = {
     "model_rung": pl.String(),
     "degraded": pl.List(pl.String()),
 }
-QUICK_SECONDS, QUICK_BYTES = 0.001, 8_000
+QUICK_SECONDS, QUICK_BYTES, QUICK_PARTS = 0.001, 8_000, 20
 """What a champion may take for a row, and a request may have, to be scored at once: a thread to do it takes as long."""
 _STAND_INS = ("last_known_good", "baseline")
 PREDICTED = tuple(name for name in _ANSWERED if name != "degraded")
@@ -138,8 +138,10 @@ class OnlineService:
     def is_quick(self, body: bytes) -> bool:
         """Whether scoring the rows of features in `body` takes no longer than having a thread do it."""
         newest = self.follower.now.champions.newest
-        is_fast = newest is not None and bool(newest.rungs) and newest.rungs[0].seconds_alone < QUICK_SECONDS
-        return is_fast and len(body) <= QUICK_BYTES
+        if newest is None or not newest.rungs or newest.champion.sha256 in self.broken or len(body) > QUICK_BYTES:
+            return False
+        is_of_few_rows = sum(map(body.count, (b"{", b"[", b"\n"))) <= QUICK_PARTS
+        return is_of_few_rows and newest.rungs[0].seconds_alone < QUICK_SECONDS
 
     def score(self, features: Features, body: bytes = b"") -> Scored:
         """What the newest champion, or who stands in for it, says of the rows of features that a request brought.

@@ -95,9 +95,10 @@ class Trial:
             self._waiting.append(as_frame(features).head(MOST_ROWS))
 
     def compare(self) -> None:
-        """Compare what waits."""
-        while self._waiting and self.is_running:
-            self._compare(self._waiting.popleft())
+        """Compare what waits now; what comes meanwhile waits for the next time."""
+        for _ in range(len(self._waiting)):
+            if self.is_running:
+                self._compare(self._waiting.popleft())
         with self._lock:
             answered, passed_by = self._answered, self._passed_by
             self._answered = self._passed_by = 0

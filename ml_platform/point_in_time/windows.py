@@ -219,7 +219,7 @@ def _intervals(events: Events, closed_at: str, longest: timedelta) -> _Intervals
     opened, closed = pl.col(_KNOWN), pl.col("closed")
     given_up = opened + longest
     known = (
-        events.known({"closed": pl.col(closed_at)})
+        events.known({"closed": pl.col(closed_at).cast(INSTANT)})
         .select(
             *events.by,
             opened=opened,
