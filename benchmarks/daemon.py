@@ -173,8 +173,6 @@ def _execution(location: str, assets: Sequence[Sequence[str]]) -> dict[str, Any]
         "repositoryLocationName": location,
         "repositoryName": "__repository__",
         "pipelineName": "__ASSET_JOB",
-        "assetSelection": [
-            {"path": list(path)} for path in assets
-        ],  # with their checks, some of which are theirs alone
-    }
+        "assetSelection": [{"path": list(path)} for path in assets],
+    }  # without a selection of checks: those that an asset makes itself have to go with it
     return {"selector": selector, "runConfigData": "{}", "mode": "default", "executionMetadata": {"tags": []}}

@@ -5,6 +5,7 @@ answer (`service`).
 """
 
 import importlib.metadata
+import inspect
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,6 +17,8 @@ from typing import Any
 import pydantic_core
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 from ml_platform.errors import (
     NoModelAnswersError,
@@ -75,14 +78,16 @@ def build_app(parts: Parts, settings: Settings, lifespan: Lifespan | None = None
         version=importlib.metadata.version("ml-platform"),
         lifespan=lifespan or _nothing_to_do,
         redoc_url=None,
+        redirect_slashes=False,  # where it would lead to is not known behind a proxy
     )
     _add_answers(api, parts)
     _add_protocol(api, parts)
     _add_state(api, parts)
     api.add_exception_handler(ServingError, _refused)
     api.add_exception_handler(Exception, _failed)
+    straight = ExceptionMiddleware(Straight(api), handlers={ServingError: _refused})
     return Guard(
-        Straight(api),
+        ServerErrorMiddleware(straight, handler=_failed),
         parts.metrics,
         settings.serve_token,
         settings.serve_most_body_bytes,
@@ -91,32 +96,31 @@ def build_app(parts: Parts, settings: Settings, lifespan: Lifespan | None = None
 
 
 class Straight:
-    """The application, of which endpoints that take a request themselves are called without the layers in between.
+    """The application, of which endpoints that take a request and give a response are called without layers in between.
 
     These parse what an endpoint declares, of which there is nothing, and take as long as a model takes for a row.
     """
 
     def __init__(self, api: FastAPI) -> None:
-        """Find the endpoints of `api` that are asked by POST."""
+        """Find those endpoints of `api`."""
         self._api = api
-        routes = [each for each in api.routes if isinstance(each, APIRoute) and each.methods == {"POST"}]
-        self._endpoints = {each.path: each.endpoint for each in routes}
+        routes = [each for each in api.routes if isinstance(each, APIRoute) and _is_straight(each.endpoint)]
+        self._endpoints = {(method, each.path): each.endpoint for each in routes for method in each.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-        endpoint = self._endpoints.get(scope.get("path", "")) if scope.get("method") == "POST" else None
+        endpoint = self._endpoints.get((scope.get("method", ""), scope.get("path", "")))
         if endpoint is None:
             await self._api(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        try:
-            response = await endpoint(request)
-        except ServingError as error:
-            response = await _refused(request, error)
-        except Exception as error:
-            await (await _failed(request, error))(scope, receive, send)
-            raise
-        await response(scope, receive, send)
+        else:
+            response = await endpoint(Request(scope, receive))
+            await response(scope, receive, send)
+
+
+def _is_straight(endpoint: Callable[..., Any]) -> bool:
+    signature = inspect.signature(endpoint)
+    taken = [each.annotation for each in signature.parameters.values()]
+    return inspect.iscoroutinefunction(endpoint) and taken == [Request] and signature.return_annotation is Response
 
 
 @asynccontextmanager

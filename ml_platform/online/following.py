@@ -9,6 +9,7 @@ copy on this disk.
 """
 
 import datetime as dt
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -31,8 +32,8 @@ from ml_platform.serving.rungs import (
     RAISED,
     Answerer,
     AnyRung,
-    answerer_by,
     answerer_of,
+    answerer_of_baseline,
     baseline_of,
     last_known_good_of,
     rung_name,
@@ -114,6 +115,12 @@ class Follower:
         is_unusable = bool(self.unusable()) or bool(self.now.trial and self.now.trial.unusable)
         return is_unusable and time.monotonic() >= self._tried_at + TRY_AGAIN_SECONDS
 
+    @property
+    def _is_untried(self) -> bool:
+        """Whether a version answers that was loaded before there were golden rows to try it on."""
+        rungs = [rung for month in self.now.champions.months for rung in month.rungs if rung.rung != "baseline"]
+        return self.now.history is not None and any(math.isinf(each.seconds_alone) for each in rungs)
+
     def _follow_tables(self) -> None:
         history = self.now.history
         known = {name: each.version for name, each in history.published.items()} if history else {}
@@ -152,7 +159,7 @@ class Follower:
                 remedy=f"Bring back records/{self.model.champions} of the artifacts.",
             )
         kept = KeptChampions(months=tuple(self._known(each) for each in in_reach))
-        if kept != self.copy.champions() or not self.now.champions.months or self.unusable():
+        if kept != self.copy.champions() or not self.now.champions.months or self.unusable() or self._is_untried:
             champions = self._champions(kept)
             self.copy.keep_champions(kept)
             self.now = self.now._replace(champions=champions, trial=None)
@@ -246,7 +253,7 @@ class Follower:
             except ModelUnusableError as error:
                 failures.append(error.what)
         if baseline := kept.baseline:
-            rungs.append(answerer_by(baseline, kept.champion))
+            rungs.append(answerer_of_baseline(baseline, kept.champion))
         is_champion = bool(rungs) and rungs[0].rung == "champion"
         return Month(kept.as_of, kept.champion, tuple(rungs), () if is_champion else tuple(failures))
 

@@ -44,8 +44,8 @@ def features_of(body: bytes, media_type: str, types: Types, most_rows: int) -> F
         raise RequestRefusedError("The columns are not equally long, or there is no row", expected="rows")
     if (rows := lengths.pop()) > most_rows:
         raise RequestRefusedError(f"The request has {rows} rows", expected=f"up to {most_rows}", code="too_large")
-    few = FewRows(types, list(_valid(columns, types).values()))
-    return few if rows <= FEW_ROWS else as_frame(few)
+    found = FewRows(types, list(_valid(columns, types).values()))
+    return found if rows <= FEW_ROWS else as_frame(found)
 
 
 def media_types() -> tuple[str, ...]:
@@ -98,8 +98,15 @@ def _wrong() -> Any:
 
 
 def _csv(body: bytes, types: Types) -> Columns:
-    frame = pl.read_csv(io.BytesIO(body), schema_overrides=dict(types))
-    return {name: frame[name].to_list() for name in frame.columns}
+    texts = pl.read_csv(io.BytesIO(body), infer_schema=False)
+    return {name: _as_type(texts[name], types[name]).to_list() for name in types if name in texts.columns}
+
+
+def _as_type(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    try:
+        return texts.cast(dtype)
+    except pl.exceptions.InvalidOperationError:
+        raise RequestRefusedError(f"Column '{texts.name}' is no number in some row") from None
 
 
 def _valid(columns: Columns, types: Types) -> Columns:

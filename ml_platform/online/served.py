@@ -76,15 +76,25 @@ class ServedLog:
             self._count += rows
             self._answers.append(_Served(predicted, request_id, dt.datetime.now(dt.UTC)))
 
-    def gather(self) -> None:
-        """Make one frame of the answers that were added, if they are many."""
-        if len(self._answers) < MOST_ANSWERS:
-            return
+    def gather(self, at_least: int = MOST_ANSWERS) -> None:
+        """Make one frame of the answers that were added, if there are so many; what makes none is counted and let go.
+
+        Raises:
+            PolarsError: they make no frame.
+        """
         with self._lock:
+            if len(self._answers) < at_least:
+                return
             answers, self._answers = self._answers, []
-        frame = self._frame(answers)
-        with self._lock:
-            self._rows.append(frame)
+        frame = None
+        try:
+            frame = self._frame(answers)
+        finally:
+            with self._lock:
+                if frame is None:
+                    self._let_go(sum(each.predicted.features.height for each in answers))
+                else:
+                    self._rows.append(frame)
 
     def publish(self) -> None:
         """Publish all that was added, and what could not be published before.
@@ -100,10 +110,10 @@ class ServedLog:
             self.aside.delete(each.path)
 
     def _put_aside(self) -> None:
+        self.gather(at_least=1)
         with self._lock:
-            answers, rows = self._answers, self._rows
-            self._answers, self._rows, self._count = [], [], 0
-        rows = [*rows, *([self._frame(answers)] if answers else [])]
+            rows, self._rows = self._rows, []
+            self._count -= sum(each.height for each in rows)
         if not rows:
             return
         if len(self.aside.list(_FOLDER)) >= MOST_BATCHES:
@@ -113,6 +123,10 @@ class ServedLog:
         buffer = io.BytesIO()
         pl.concat(rows).with_columns(pl.lit(batch).alias(BATCH)).write_parquet(buffer)
         self.aside.write(f"{_FOLDER}/{batch}.parquet", buffer.getvalue())
+
+    def _let_go(self, rows: int) -> None:
+        self._count -= rows
+        self.metrics.unlogged_rows.inc(rows)
 
     def _frame(self, served: Sequence[_Served]) -> pl.DataFrame:
         """The answered rows, values of personal columns masked."""

@@ -1,4 +1,4 @@
-"""The process that serves: a web server in front, and one thread that follows and one that keeps what was served.
+"""The process that serves: a web server in front, and threads that follow, compare, and keep what was served.
 
 Belongs here: what runs beside what, from start to drain. Does not: any of its parts.
 """

@@ -32,7 +32,9 @@ _ANSWERED: Mapping[str, pl.DataType] = {
     "degraded": pl.List(pl.String()),
 }
 QUICK_SECONDS, QUICK_BYTES, QUICK_PARTS = 0.001, 8_000, 20
-"""What a champion may take for a row, and a request may have, to be scored at once: a thread to do it takes as long."""
+"""What a champion may take for a row, and a body may have of bytes and of objects, lists and lines, to be scored at
+once: a thread to do it takes as long.
+"""
 _STAND_INS = ("last_known_good", "baseline")
 PREDICTED = tuple(name for name in _ANSWERED if name != "degraded")
 
@@ -45,11 +47,6 @@ class Predicted(NamedTuple):
     reasons: list[str]
     answering: Answering
     degraded_rows: int
-
-    @property
-    def rows(self) -> pl.DataFrame:
-        """The columns as a frame."""
-        return answers_frame([self])
 
     def dicts(self) -> list[dict[str, Any]]:
         """The columns row by row."""
@@ -136,7 +133,9 @@ class OnlineService:
         return [next(answers) if isinstance(each, _Asked) else each for each in asked]
 
     def is_quick(self, body: bytes) -> bool:
-        """Whether scoring the rows of features in `body` takes no longer than having a thread do it."""
+        """Whether scoring the rows of features in `body` takes about as long as having a thread do it: few rows, by a
+        champion that is fast and sound.
+        """
         newest = self.follower.now.champions.newest
         if newest is None or not newest.rungs or newest.champion.sha256 in self.broken or len(body) > QUICK_BYTES:
             return False

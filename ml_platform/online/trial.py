@@ -3,7 +3,7 @@
 Belongs here: who answers a request, the comparison of both versions, and its end in this process. Does not: what is
 allowed and what follows for promotion (`serving.trials`), or which version is to be tried (`following`).
 
-Requests are compared after they were answered, by a thread of its own, so nobody waits for it. Both versions score the
+Requests are compared after they were answered, by a thread that answers nobody. Both versions score the
 same rows there, one after the other and in turns, and the time is that of this thread on its processor: what else goes
 on in the process counts for neither.
 """

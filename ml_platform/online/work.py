@@ -1,4 +1,5 @@
-"""The threads that answer: few, each alone with one core, and no longer a queue than was declared.
+"""Who answers: few threads, each alone with one core, or for the quickest the event loop; and no longer a queue than
+was declared.
 
 Belongs here: how many requests are worked on and wait, and for how long. Does not: the work.
 """

@@ -48,7 +48,8 @@ class Events(NamedTuple):
 class AsOf:
     """Rows that ask what was known by an instant of their own, and the columns that were found for them.
 
-    Each question adds columns with one value for each row.
+    Each question adds columns with one value for each row. One that is called as a column of the rows takes its place;
+    two questions that add the same are refused with a DefinitionError.
     """
 
     def __init__(self, rows: pl.DataFrame, *, at: str) -> None:
@@ -63,9 +64,13 @@ class AsOf:
         """The rows, in their order, with all that was found for them."""
         if not (self._found and self._keys.is_one):
             return self.rows.with_columns(each.series(name) for name, each in self._found.items())
-        replaced = [name for name in self.rows.columns if name in self._found]
-        rows = self.rows.drop(replaced) if replaced else self.rows
-        return pl.concat([rows, _as_row(self._found)], how="horizontal")
+        kept, names = (
+            [name for name in self.rows.columns if name not in self._found],
+            [*self.rows.columns, *self._found],
+        )
+        if len(kept) == self.rows.width:
+            return pl.concat([self.rows, _as_row(self._found)], how="horizontal")
+        return pl.concat([self.rows.select(kept), _as_row(self._found)], how="horizontal")[list(dict.fromkeys(names))]
 
     def select(self, columns: Sequence[pl.Expr]) -> pl.DataFrame:
         """`columns` of the frame; for few rows in this thread alone, since others take longer to begin."""
@@ -111,12 +116,12 @@ class AsOf:
         if self._keys.is_one:
             row = values.row(int(history.timeline.order[until - 1])) if is_found else [None] * values.width
             of_row = zip(values.schema.items(), row, strict=True)
-            self._found |= {name: _Found([value], dtype) for (name, dtype), value in of_row}
+            self._keep({name: _Found([value], dtype) for (name, dtype), value in of_row})
             return
         places = np.full(len(is_found), values.height)  # behind the last value is null
         places[is_found] = history.timeline.order[until[is_found] - 1]
         gathered = values.select(pl.all().gather(pl.lit(pl.Series(places)), null_on_oob=True))
-        self._found |= {each.name: _Found(each, each.dtype) for each in gathered}
+        self._keep({each.name: _Found(each, each.dtype) for each in gathered})
 
     def open_intervals(self, events: Events, *, closed_at: str, longest: timedelta, names: tuple[str, str]) -> None:
         """Add Int64 columns, called `names`: how many events are open at the instant, and the sum of their ages.
@@ -162,7 +167,16 @@ class AsOf:
         return Asked(entities.of(self._keys), self._instants)
 
     def _add(self, columns: Mapping[str, Integers] | Mapping[str, Floats], dtype: pl.DataType) -> None:
-        self._found |= {name: _Found(values, dtype) for name, values in columns.items()}
+        self._keep({name: _Found(values, dtype) for name, values in columns.items()})
+
+    def _keep(self, found: Mapping[str, "_Found"]) -> None:
+        if twice := [name for name in found if name in self._found]:
+            raise DefinitionError(
+                f"Two questions to the history add a column '{twice[0]}'",
+                expected="a name of its own for each",
+                remedy="Name the measure, the width or the column otherwise.",
+            )
+        self._found |= found
 
 
 class _Found(NamedTuple):

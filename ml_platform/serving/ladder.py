@@ -31,8 +31,8 @@ from ml_platform.recovery.retries import StepRetries
 from ml_platform.serving.component import ModelFallback
 from ml_platform.serving.rungs import (
     Answerer,
-    answerer_by,
     answerer_of,
+    answerer_of_baseline,
     baseline_of,
     last_known_good_of,
     load_model,
@@ -150,7 +150,7 @@ class ModelLadder:
 
     def _of_baseline(self, champion: RegisteredModel, name: str) -> Answerer[ModelRung]:
         baseline = baseline_of(champion, name, self.artifacts)
-        return answerer_by(baseline, champion)
+        return answerer_of_baseline(baseline, champion)
 
     def _predicted(self, answerer: Answerer[ModelRung], rows: pl.DataFrame) -> NDArray[np.float64]:
         """One prediction of the task for each row.

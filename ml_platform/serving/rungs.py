@@ -82,7 +82,7 @@ def answerer_of(rung: Rung, version: RegisteredModel, model: TabularModel) -> An
     return Answerer(rung, version, model.features, lambda rows: predict(model, rows))
 
 
-def answerer_by(baseline: Baseline, champion: RegisteredModel) -> Answerer[Literal["baseline"]]:
+def answerer_of_baseline(baseline: Baseline, champion: RegisteredModel) -> Answerer[Literal["baseline"]]:
     """The baseline that came with a champion, on its rung."""
     return Answerer("baseline", champion, baseline.columns, lambda rows: baseline.predict(as_frame(rows)))
 

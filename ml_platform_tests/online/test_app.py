@@ -10,13 +10,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from ml_platform.errors import SettingsError
-from ml_platform.online import served as served_module
+from ml_platform.online.app import Straight
 from ml_platform.online.champions import Champions
 from ml_platform.online.server import Background, build, require_token
+from ml_platform.online.service import QUICK_BYTES
 from ml_platform.settings import Settings
 from ml_platform.tracking.models import FEW_ROWS, predict_probability
 from ml_platform_tests.online.scenario import COLUMNS, MODEL, OnlineWorld, batch, features, flights, model, request
@@ -198,11 +200,18 @@ def test_small_requests_are_scored_at_once_and_large_ones_or_slow_champions_by_o
     follower, small = served.background.parts.service.follower, invocation(features().head(1))
     [month] = follower.now.champions.months
     assert 0 < month.rungs[0].seconds_alone < math.inf
-    for seconds, body, is_other in (
-        (0.0, small, False),
-        (0.0, invocation(pl.concat([features()] * 5)), True),
-        (1.0, small, True),
+    in_few_bytes = json.dumps({"instances": [features().head(1).select(COLUMNS).to_dicts()[0], *[{}] * 900]}).encode()
+    assert len(in_few_bytes) < QUICK_BYTES
+    broken = served.background.parts.service.broken
+    for seconds, body, why, is_other in (
+        (0.0, small, {}, False),
+        (0.0, invocation(pl.concat([features()] * 5)), {}, True),
+        (0.0, in_few_bytes, {}, True),
+        (0.0, small, {month.champion.sha256: "it raised"}, True),
+        (1.0, small, {}, True),
     ):
+        broken.clear()
+        broken.update(why)
         rungs = (month.rungs[0]._replace(seconds_alone=seconds), *month.rungs[1:])
         follower.now = follower.now._replace(champions=Champions((month._replace(rungs=rungs),)))
         assert scored_by(served, monkeypatch, body).startswith("answer") == is_other
@@ -212,7 +221,7 @@ def test_answers_take_the_straight_way_and_the_rest_the_way_of_the_framework(
     start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served, taken = start(), []
-    straight = served.client.app.app
+    straight = served.client.app.app.app.app
     api = straight._api
 
     async def noted(scope: Any, receive: Any, send: Any) -> None:
@@ -224,6 +233,26 @@ def test_answers_take_the_straight_way_and_the_rest_the_way_of_the_framework(
     assert served.client.post("/invocations", content=invocation(features().head(1)), headers=JSON).status_code == 200
     assert (served.client.get("/predict").status_code, served.client.get("/model").status_code) == (405, 200)
     assert taken == ["/predict", "/model"]
+
+
+def test_only_endpoints_that_take_a_request_and_give_a_response_are_called_straight() -> None:
+    api = FastAPI()
+
+    @api.post("/straight")
+    async def straight(request: Request) -> Response:
+        return Response(await request.body())
+
+    @api.post("/declared")
+    async def declared(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    client = TestClient(Straight(api))
+    assert client.post("/straight", content=b"x").text == "x"
+    assert client.post("/declared?number=3").json() == {"number": 3}
+
+
+def test_a_path_with_a_slash_behind_it_leads_nowhere(start: Callable[..., Served]) -> None:
+    assert start().client.post("/predict/", follow_redirects=False).status_code == 404
 
 
 def test_what_is_scored_at_once_counts_among_those_that_wait(start: Callable[..., Served]) -> None:
@@ -247,6 +276,17 @@ def test_few_rows_and_many_of_any_values_are_scored_alike(start: Callable[..., S
     numbers = {**rows, "weekday": [None if v is None else float(v) for v in rows["weekday"]]}
     expected = predict_probability(model(1), pl.DataFrame(numbers, strict=False)).tolist()
     assert told == {"predictions": expected * times}
+
+
+@pytest.mark.parametrize(("line", "told"), [("AA,x,1", "'weekday'"), ("AA,1,x", "")])
+def test_a_csv_value_that_is_no_number_is_told_by_its_column_if_the_model_reads_it(
+    start: Callable[..., Served], line: str, told: str
+) -> None:
+    others = [name for name in COLUMNS if name not in ("carrier", "weekday")]
+    body = f"carrier,weekday,unread,{','.join(others)}\n{line}{',1' * len(others)}\n"
+    answer = start().client.post("/invocations", content=body, headers={"content-type": "text/csv"})
+    assert answer.status_code == (400 if told else 200)
+    assert told in answer.text
 
 
 @pytest.mark.parametrize("times", [1, 70])
@@ -299,21 +339,33 @@ def test_what_was_served_is_published_with_its_features(start: Callable[..., Ser
     assert set(table["request_id"]) == {told["request_id"]}
 
 
-def test_answers_that_were_gathered_on_the_way_are_published_with_the_others(
-    start: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(served_module, "MOST_ANSWERS", 2)
+def test_answers_that_were_gathered_on_the_way_are_published_with_the_others(start: Callable[..., Served]) -> None:
     served = start()
     log, asked = served.background.parts.served, [flights().slice(at, 1) for at in range(4)]
     for rows in asked:
         served.predict(request(rows))
-        log.gather()
+        log.gather(at_least=2)
     served.predict(request(flights().tail(1)))
     assert (len(log._rows), len(log._answers)) == (2, 1)
     log.publish()
     table = served.world.tables.scan("flights/delay_predictions_served").collect()
     expected = pl.concat([features().head(4), features().tail(1)])
     assert table.select(expected.columns).sort(KEY).equals(expected.sort(KEY))
+
+
+def test_answers_that_make_no_frame_are_counted_and_the_next_are_published(start: Callable[..., Served]) -> None:
+    served = start()
+    parts, row = served.background.parts, flights().head(1)
+    told = parts.service.predict(request(row))
+    for made in (told.features, told.features.with_columns(odd=1)):
+        parts.served.add(told._replace(features=made), "request")
+    with pytest.raises(pl.exceptions.PolarsError):
+        parts.served.publish()
+    assert "ml_platform_online_unlogged_rows_total 2.0" in served.client.get("/metrics").text
+    served.predict(request(row))
+    parts.served.publish()
+    assert parts.served._count == 0
+    assert served.world.tables.scan("flights/delay_predictions_served").select(pl.len()).collect().item() == 1
 
 
 def test_what_was_served_while_the_store_is_away_is_published_later(start: Callable[..., Served]) -> None:

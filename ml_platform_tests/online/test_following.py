@@ -1,6 +1,7 @@
 """The service follows champions and tables, and goes on with what it has when it cannot."""
 
 import datetime as dt
+import math
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def ask(follower: Follower, rows: pl.DataFrame | None = None) -> Predicted:
 
 def answered(follower: Follower) -> tuple[int | None, str, bool]:
     """Version and rung that answer, and whether the rows are flagged for it."""
-    row = ask(follower).rows.row(0, named=True)
+    row = ask(follower).dicts()[0]
     return row["model_version"], row["model_rung"], "model" in row["degraded"]
 
 
@@ -60,7 +61,7 @@ def restarted(world: OnlineWorld) -> Follower:
 
 def test_predictions_equal_those_of_the_batch_to_the_bit(follower: Follower) -> None:
     told = ask(follower)
-    assert told.rows["probability"].to_list() == batch(1)
+    assert told.columns["probability"] == batch(1)
     assert (told.degraded_rows, told.reasons) == (0, [])
 
 
@@ -68,7 +69,7 @@ def test_a_newly_promoted_version_answers_after_the_next_look(world: OnlineWorld
     world.promote(2)
     assert answered(follower) == (1, "champion", False)
     follower.look()
-    assert ask(follower).rows["probability"].to_list() == batch(2)
+    assert ask(follower).columns["probability"] == batch(2)
 
 
 def test_records_that_are_gone_withdraw_nobody(world: OnlineWorld, follower: Follower) -> None:
@@ -124,25 +125,25 @@ def test_a_champion_that_breaks_at_run_time_gives_way_and_the_baseline_is_the_la
     rungs = (broken, *month.rungs[1:])
     follower.now = follower.now._replace(champions=type(follower.now.champions)((month._replace(rungs=rungs),)))
     told = ask(follower)
-    assert set(told.rows["model_rung"]) == {"baseline"}
-    assert set(told.rows.filter(pl.Series(flights()["carrier"] == "AA"))["probability"]) == {0.25}
+    assert set(told.columns["model_rung"]) == {"baseline"}
+    assert set(pl.Series(told.columns["probability"]).filter(flights()["carrier"] == "AA")) == {0.25}
     assert "champion 1 raised ColumnNotFoundError" in told.reasons[0]
 
 
 def test_with_the_store_and_the_registry_gone_it_answers_as_before(world: OnlineWorld, follower: Follower) -> None:
-    before = ask(follower).rows
+    before = ask(follower).columns
     take_away(world)
     with pytest.raises(PlatformError):
         follower.look()
-    assert ask(follower).rows.equals(before)
+    assert ask(follower).columns == before
 
 
 def test_it_starts_again_while_everything_else_is_down(world: OnlineWorld, follower: Follower) -> None:
-    before = ask(follower).rows
+    before = ask(follower).columns
     take_away(world)
     restarted = world.follower()
     restarted.start()
-    assert ask(restarted).rows.equals(before)
+    assert ask(restarted).columns == before
     assert restarted.now.looked_at is None
 
 
@@ -175,7 +176,7 @@ def test_a_corrected_day_is_in_the_features_after_the_next_look(world: OnlineWor
 def test_rows_of_a_day_that_is_not_published_are_flagged(follower: Follower) -> None:
     tomorrow = clean_flights(Flight(day=DAYS))
     told = ask(follower, tomorrow)
-    assert told.rows["degraded"].to_list() == [["features"]]
+    assert told.columns["degraded"] == [["features"]]
     assert told.reasons == [f"{LAST_DAY + dt.timedelta(days=1)} is answered without flights/clean 2013-01-14, "
                             "without flights/weather_clean 2013-01-14"]  # fmt: skip
 
@@ -193,7 +194,7 @@ def test_rows_are_flagged_while_a_day_that_they_look_at_is_degraded(world: Onlin
     ledger.mark([mark])
     follower.look()
     told = ask(follower)
-    assert {row["degraded"] != [] for row in told.rows.to_dicts()} == {True, False}
+    assert {row["degraded"] != [] for row in told.dicts()} == {True, False}
     assert told.reasons == [
         f"{day} is answered with flights/weather_clean {day}, which is degraded (last_known: no weather arrived)"
     ]
@@ -201,3 +202,14 @@ def test_rows_are_flagged_while_a_day_that_they_look_at_is_degraded(world: Onlin
     ledger.clear("flights/weather_clean", [day], until=world.tables.version("flights/weather_clean"))
     follower.look()
     assert ask(follower).degraded_rows == 0
+
+
+def test_a_version_that_was_loaded_without_golden_rows_is_tried_once_there_are_some(
+    world: OnlineWorld, follower: Follower
+) -> None:
+    untried = world.follower()
+    untried.now = untried.now._replace(champions=untried._champions(follower.copy.champions()))
+    [month] = untried.now.champions.months
+    assert month.rungs[0].seconds_alone == math.inf
+    untried.look()
+    assert untried.now.champions.newest.rungs[0].seconds_alone < math.inf

@@ -82,5 +82,5 @@ def test_requests_together_are_answered_as_each_alone(tmp_path: Path) -> None:
     told = service.predict_all(bodies)
     answered = [each for each in told if isinstance(each, Predicted)]
     assert isinstance(told[1], RequestRefusedError)
-    assert [p for each in answered for p in each.rows["probability"]] == batch(1)
+    assert [p for each in answered for p in each.columns["probability"]] == batch(1)
     assert [each.features.height for each in answered] == [part.height for part in parts]

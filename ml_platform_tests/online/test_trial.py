@@ -59,7 +59,7 @@ def answers(follower: Follower, number: int = 20) -> Iterator[Predicted]:
 
 def rungs(follower: Follower) -> set[str]:
     """Who answered these."""
-    return {each.rows["model_rung"][0] for each in answers(follower)}
+    return {each.columns["model_rung"][0] for each in answers(follower)}
 
 
 def break_challenger(follower: Follower) -> None:
@@ -71,7 +71,7 @@ def break_challenger(follower: Follower) -> None:
 
 def test_in_the_shadow_the_champion_answers_and_both_are_compared(world: OnlineWorld) -> None:
     follower = following(world, SHADOW)
-    assert [each.rows["probability"][0] for each in answers(follower, 3)] == batch(1, ROWS[:3])
+    assert [each.columns["probability"][0] for each in answers(follower, 3)] == batch(1, ROWS[:3])
     trial = trial_of(follower)
     trial.compare()
     expected = np.abs(np.array(batch(1, ROWS[:3])) - batch(2, ROWS[:3])).mean()
@@ -82,18 +82,20 @@ def test_in_the_shadow_the_champion_answers_and_both_are_compared(world: OnlineW
 def test_a_canary_answers_its_share_the_same_requests_each_time_and_is_not_degraded(world: OnlineWorld) -> None:
     follower = following(world, CANARY)
     first, again = list(answers(follower)), list(answers(follower))
-    told = {each.rows["model_rung"][0]: each for each in first}
+    told = {each.columns["model_rung"][0]: each for each in first}
     assert set(told) == {"champion", "challenger"}
-    assert [each.rows["model_version"][0] for each in first] == [each.rows["model_version"][0] for each in again]
-    assert told["challenger"].rows["degraded"].to_list() == [[]]
+    assert [each.columns["model_version"][0] for each in first] == [each.columns["model_version"][0] for each in again]
+    assert told["challenger"].columns["degraded"] == [[]]
     trial_of(follower).compare()
-    assert trial_of(follower).report.answered == 2 * sum(each.rows["model_rung"][0] == "challenger" for each in first)
+    assert trial_of(follower).report.answered == 2 * sum(
+        each.columns["model_rung"][0] == "challenger" for each in first
+    )
 
 
 def test_a_canary_gives_what_the_batch_would(world: OnlineWorld) -> None:
     expected = {"champion": batch(1, ROWS), "challenger": batch(2, ROWS)}
     for place, each in enumerate(answers(following(world, CANARY))):
-        row = each.rows.row(0, named=True)
+        row = each.dicts()[0]
         assert row["probability"] == expected[row["model_rung"]][place]
 
 
@@ -101,7 +103,7 @@ def test_where_the_new_version_fails_the_champion_answers_and_the_trial_ends(wor
     follower = following(world, CANARY)
     break_challenger(follower)
     told = list(answers(follower))
-    assert [each.rows["probability"][0] for each in told] == batch(1, ROWS[:20])
+    assert [each.columns["probability"][0] for each in told] == batch(1, ROWS[:20])
     assert not any(each.degraded_rows for each in told)
     trial = trial_of(follower)
     trial.compare()
@@ -261,3 +263,19 @@ def test_requests_beyond_what_may_wait_are_counted_and_not_compared(world: Onlin
     trial._waiting.clear()
     trial.compare()
     assert trial.report.passed_by == 5
+
+
+def test_what_comes_while_requests_are_compared_waits_for_the_next_time(
+    world: OnlineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, compared = trial_of(following(world, SHADOW.model_copy(update={"requests": 1000}))), []
+
+    def compare(rows: pl.DataFrame) -> None:
+        compared.append(rows)
+        trial.offer(100 + len(compared), rows, [trial.champion], is_answered=False)
+
+    monkeypatch.setattr(trial, "_compare", compare)
+    for request_hash in range(3):
+        trial.offer(request_hash, pl.DataFrame({"hour": [1.0]}), [trial.champion], is_answered=False)
+    trial.compare()
+    assert (len(compared), len(trial._waiting)) == (3, 3)

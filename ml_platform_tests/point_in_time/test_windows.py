@@ -98,7 +98,23 @@ def test_what_is_found_takes_the_place_of_a_column_of_the_rows() -> None:
         rows = ask(*minutes).with_columns(last=pl.lit(-1))
         asked = AsOf(rows, at="at")
         asked.last_known(Events(three_events(), "known_at"), columns={"last": "amount"}, max_age=HOUR)
+        assert asked.frame().columns == rows.columns
         assert asked.frame().select("who", "last").rows() == [("a", 40)] * len(minutes)
+
+
+def test_two_questions_that_add_the_same_column_are_refused() -> None:
+    for rows in (ask(60), ask(60, 61)):
+        asked, events = AsOf(rows, at="at"), Events(three_events(), "known_at")
+        asked.last_known(events, columns={"amount_1h": "amount"}, max_age=HOUR)
+        with pytest.raises(DefinitionError, match="Two questions to the history add a column 'amount_1h'"):
+            asked.window_sums(events, measures={"amount": pl.col("amount")}, widths={"1h": HOUR})
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", None])
+def test_both_ends_of_an_interval_may_be_of_any_time_zone(zone: str | None) -> None:
+    ends = pl.col("known_at", "closed_at")
+    local = three_events().with_columns(ends.dt.convert_time_zone(zone) if zone else ends.dt.replace_time_zone(None))
+    assert still_open(ask(45, 89), local) == still_open(ask(45, 89), three_events()) == [(2, 60), (3, 177)]
 
 
 def test_an_event_of_the_row_itself_is_counted_whenever_it_is_known() -> None:
